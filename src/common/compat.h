@@ -1,0 +1,100 @@
+/*
+ * What differs between PostgreSQL 15 and 18, in one place.  For server files
+ * only, after "postgres.h"; no other file of ours asks for PG_VERSION_NUM.
+ *
+ * The macros name functions of headers that their users include themselves:
+ * optimizer/pathnode.h, executor/executor.h, utils/acl.h.
+ */
+#ifndef STBL_COMPAT_H
+#define STBL_COMPAT_H
+
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM < 150000
+#error "PostgreSQL 15 or later is required"
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_namespace.h"
+#endif
+
+/*
+ * A wait event of ours.  Before 17 all extensions share one; since then a
+ * name is registered at its first use and remembered in *event, which is a
+ * static variable of the caller, 0 at first.
+ */
+static inline uint32
+stbl_wait_event(uint32 *event, const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	if (*event == 0)
+		*event = WaitEventExtensionNew(name);
+	return *event;
+#else
+	(void) event;
+	(void) name;
+	return PG_WAIT_EXTENSION;
+#endif
+}
+
+/*
+ * 17 added the restrictions a pushed-down join was built from, 18 the count
+ * of disabled nodes.
+ */
+#if PG_VERSION_NUM >= 180000
+#define STBL_CREATE_FOREIGNSCAN_PATH(root, rel, target, rows, startup, total, pathkeys, outer, \
+									 fdw_outerpath, fdw_private) \
+	create_foreignscan_path(root, rel, target, rows, 0, startup, total, pathkeys, outer, \
+							fdw_outerpath, NIL, fdw_private)
+#elif PG_VERSION_NUM >= 170000
+#define STBL_CREATE_FOREIGNSCAN_PATH(root, rel, target, rows, startup, total, pathkeys, outer, \
+									 fdw_outerpath, fdw_private) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, \
+							fdw_outerpath, NIL, fdw_private)
+#else
+#define STBL_CREATE_FOREIGNSCAN_PATH(root, rel, target, rows, startup, total, pathkeys, outer, \
+									 fdw_outerpath, fdw_private) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, \
+							fdw_outerpath, fdw_private)
+#endif
+
+/* 16 made one function of those that check ownership, and of most on ACLs. */
+#if PG_VERSION_NUM >= 160000
+#define STBL_CLASS_OWNERCHECK(oid, role) object_ownercheck(RelationRelationId, oid, role)
+#define STBL_NAMESPACE_OWNERCHECK(oid, role) object_ownercheck(NamespaceRelationId, oid, role)
+#define STBL_SERVER_OWNERCHECK(oid, role) object_ownercheck(ForeignServerRelationId, oid, role)
+#define STBL_DATABASE_OWNERCHECK(oid, role) object_ownercheck(DatabaseRelationId, oid, role)
+#define STBL_NAMESPACE_ACLCHECK(oid, role, mode) \
+	object_aclcheck(NamespaceRelationId, oid, role, mode)
+#define STBL_SERVER_ACLCHECK(oid, role, mode) \
+	object_aclcheck(ForeignServerRelationId, oid, role, mode)
+#else
+#define STBL_CLASS_OWNERCHECK(oid, role) pg_class_ownercheck(oid, role)
+#define STBL_NAMESPACE_OWNERCHECK(oid, role) pg_namespace_ownercheck(oid, role)
+#define STBL_SERVER_OWNERCHECK(oid, role) pg_foreign_server_ownercheck(oid, role)
+#define STBL_DATABASE_OWNERCHECK(oid, role) pg_database_ownercheck(oid, role)
+#define STBL_NAMESPACE_ACLCHECK(oid, role, mode) pg_namespace_aclcheck(oid, role, mode)
+#define STBL_SERVER_ACLCHECK(oid, role, mode) pg_foreign_server_aclcheck(oid, role, mode)
+#endif
+
+/*
+ * The role whose rights a scan, or a change, has when it is not the current
+ * user (as in a view); InvalidOid when it is.  16 moved it out of the range
+ * table entry.
+ */
+#if PG_VERSION_NUM >= 160000
+#define STBL_SCAN_CHECK_AS_USER(fsplan, estate) ((fsplan)->checkAsUser)
+#define STBL_RESULT_CHECK_AS_USER(rinfo, estate) ExecGetResultRelCheckAsUser(rinfo, estate)
+#else
+#define STBL_SCAN_CHECK_AS_USER(fsplan, estate) \
+	(exec_rt_fetch((fsplan)->scan.scanrelid, estate)->checkAsUser)
+#define STBL_RESULT_CHECK_AS_USER(rinfo, estate) \
+	(exec_rt_fetch((rinfo)->ri_RootResultRelInfo != NULL ? \
+				   (rinfo)->ri_RootResultRelInfo->ri_RangeTableIndex : \
+				   (rinfo)->ri_RangeTableIndex, estate)->checkAsUser)
+#endif
+
+#endif							/* STBL_COMPAT_H */

@@ -1,0 +1,628 @@
+/*
+ * Reading the log: what is new, or all of it.
+ *
+ * Refresh, with a snapshot of version n cached, sends two requests at once:
+ *
+ *	HEAD n		is it still the object we know (same etag)?
+ *	GET n + 1	is there more?
+ *
+ * If n is another object or gone, the folder was made anew or its log was
+ * cleaned up behind us: everything is read from the start.  If n + 1 is
+ * there, it and what follows is read, more and more versions at a time, until
+ * one is missing.
+ *
+ * Reading from the start takes a checkpoint, then the versions after it.
+ * _last_checkpoint is only a hint.  What it says is used if
+ *
+ *	1. the checkpoint it names can be read, and
+ *	2. some version after it was found, or its own version still exists, looked
+ *	   at after the next one was found missing: clean-up deletes versions in
+ *	   ascending order, so the next one was not cleaned up either.
+ *
+ * Else the log is listed, without relying on the order of the listing.  A
+ * version missing in the middle is corruption, unless clean-up took it while
+ * we read: then everything is read again, a few times at most.
+ */
+#include "postgres.h"
+
+#include <inttypes.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "common/pgmem.h"
+#include "delta/checkpoint.h"
+#include "delta/snapshot_int.h"
+
+#define MAX_IN_FLIGHT 32
+#define LOAD_ATTEMPTS 3
+#define MAX_PARTS 100000
+
+/* What a listing of the log shows. */
+typedef struct Listing
+{
+	int64		max_version;	/* -1: none */
+	int64		min_version;
+	int64		checkpoint;		/* newest complete one, -1: none */
+	int			n_parts;		/* 0: single file */
+	bool		saw_v2;			/* a checkpoint named by a uuid */
+} Listing;
+
+/* Parts of multi-part checkpoints seen while listing. */
+typedef struct PartSeen
+{
+	int64		version;
+	int			part;
+	int			n_parts;
+} PartSeen;
+
+/* ---- versions ---- */
+
+static void
+check_actions(StblMem *mem, const StblActions *actions, const char *key)
+{
+	StblError	err;
+	StblSchema	schema;
+
+	if (actions->metadata != NULL &&
+		!stbl_schema_parse(mem, actions->metadata->schema_string, strlen(actions->metadata->schema_string), &schema, &err))
+		stbl_throw_object(&err, key);
+}
+
+/* Parses, applies and shows one version. */
+static void
+take_version(StblTable *table, int64 version, const StblCall *call)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext cxt = AllocSetContextCreate(caller, "supertable version", ALLOCSET_DEFAULT_SIZES);
+	StblMem    *mem = stbl_mem_in(cxt);
+	StblActions actions;
+	StblError	err;
+
+	MemoryContextSwitchTo(cxt);
+	if (!stbl_actions_parse(mem, (const char *) call->req.body, call->req.body_len, &actions, &err))
+		stbl_throw_object(&err, call->req.key);
+	check_actions(mem, &actions, call->req.key);
+	if (version == 0 && (actions.protocol == NULL || actions.metadata == NULL))
+	{
+		stbl_fail(&err, STBL_ERR_CORRUPT, "version 0 has no %s action", actions.protocol == NULL ? "protocol" : "metaData");
+		stbl_throw_object(&err, call->req.key);
+	}
+	stbl_snapshot_advance(table, version, &actions, false);
+	strlcpy(table->newest_etag, call->req.new_etag, sizeof(table->newest_etag));
+	MemoryContextSwitchTo(caller);
+	if (table->visitor != NULL)
+		table->visitor(table, version, &actions, table->visitor_arg);
+	MemoryContextDelete(cxt);
+}
+
+/*
+ * Awaits a GET; false if there is no such object.
+ */
+static bool
+found(StblCall *call)
+{
+	if (stbl_await(call) == STBL_ST_NOT_FOUND)
+		return false;
+	stbl_await_ok(call);
+	return true;
+}
+
+/*
+ * A version was missing, yet a later one of the same batch is there.  Either
+ * both were published between the two requests, or there is a hole.
+ */
+static bool
+still_missing(StblTable *table, StblCall **calls, int i, int n, int64_t deadline_us)
+{
+	int			j;
+
+	for (j = i + 1; j < n; j++)
+	{
+		if (!found(calls[j]))
+			continue;
+		stbl_call_free(calls[i]);
+		calls[i] = stbl_store_get(table->store, stbl_version_key(table, table->current->version + 1), deadline_us);
+		return !found(calls[i]);
+	}
+	return false;
+}
+
+/*
+ * Reads versions after current until one is missing.  next is a GET of the
+ * next version that is in flight, or NULL; versions up to known_max are known
+ * to exist.  Returns the number of a hole, or -1.
+ */
+static int64
+read_on(StblTable *table, StblCall *next, int64 known_max, int64_t deadline_us)
+{
+	StblCall   *calls[MAX_IN_FLIGHT];
+	int			batch = 1;
+
+	for (;;)
+	{
+		int64		first = table->current->version + 1;
+		bool		end = false;
+		int			n = batch;
+		int			i;
+
+		if (known_max - first + 1 > n)
+			n = (int) Min(known_max - first + 1, MAX_IN_FLIGHT);
+		for (i = 0; i < n; i++)
+		{
+			if (i == 0 && next != NULL)
+				calls[i] = next;
+			else
+				calls[i] = stbl_store_get(table->store, stbl_version_key(table, first + i), deadline_us);
+		}
+		next = NULL;
+		for (i = 0; i < n && !end; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (!found(calls[i]))
+			{
+				if (first + i <= known_max)
+					return first + i;
+				if (still_missing(table, calls, i, n, deadline_us))
+					return first + i;
+				end = calls[i]->req.status == STBL_ST_NOT_FOUND;
+			}
+			if (!end)
+			{
+				take_version(table, first + i, calls[i]);
+				stbl_call_free(calls[i]);
+				calls[i] = NULL;
+			}
+		}
+		for (i = 0; i < n; i++)
+			if (calls[i] != NULL)
+				stbl_call_free(calls[i]);
+		if (end)
+			return -1;
+		batch = Min(batch * 2, MAX_IN_FLIGHT);
+	}
+}
+
+/* ---- listing ---- */
+
+/* Exactly n digits at str; -1 if not so, or beyond 64 bits. */
+static int64
+parse_digits(const char *str, int n)
+{
+	int64		value = 0;
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (str[i] < '0' || str[i] > '9' || value > (PG_INT64_MAX - 9) / 10)
+			return -1;
+		value = value * 10 + (str[i] - '0');
+	}
+	return value;
+}
+
+static void
+note_checkpoint(Listing *listing, int64 version, int n_parts)
+{
+	if (version > listing->checkpoint || (version == listing->checkpoint && n_parts == 0))
+	{
+		listing->checkpoint = version;
+		listing->n_parts = n_parts;
+	}
+}
+
+/* Takes one name of the log folder; returns whether it is a part of a multi-part checkpoint. */
+static bool
+note_name(Listing *listing, const char *name, PartSeen *part)
+{
+	int64		version = strlen(name) > 20 ? parse_digits(name, 20) : -1;
+	const char *rest = name + 20;
+
+	if (version < 0)
+		return false;
+	if (strcmp(rest, ".json") == 0)
+	{
+		listing->max_version = Max(listing->max_version, version);
+		if (listing->min_version < 0 || version < listing->min_version)
+			listing->min_version = version;
+		return false;
+	}
+	if (strncmp(rest, ".checkpoint.", 12) != 0)
+		return false;
+	rest += 12;
+	if (strcmp(rest, "parquet") == 0)
+		note_checkpoint(listing, version, 0);
+	else if (strlen(rest) == 29 && rest[10] == '.' && strcmp(rest + 21, ".parquet") == 0)
+	{
+		int64		o = parse_digits(rest, 10);
+		int64		p = parse_digits(rest + 11, 10);
+
+		if (o < 1 || p < o || p > MAX_PARTS)
+			return false;
+		part->version = version;
+		part->part = (int) o;
+		part->n_parts = (int) p;
+		return true;
+	}
+	else
+		listing->saw_v2 = true;
+	return false;
+}
+
+static int
+compare_parts(const void *a, const void *b)
+{
+	const PartSeen *x = a;
+	const PartSeen *y = b;
+
+	if (x->version != y->version)
+		return x->version < y->version ? -1 : 1;
+	if (x->n_parts != y->n_parts)
+		return x->n_parts < y->n_parts ? -1 : 1;
+	return (x->part > y->part) - (x->part < y->part);
+}
+
+/* A multi-part checkpoint counts if every part is there. */
+static void
+note_complete_parts(Listing *listing, PartSeen *parts, size_t n)
+{
+	size_t		i = 0;
+
+	qsort(parts, n, sizeof(PartSeen), compare_parts);
+	while (i < n)
+	{
+		size_t		j = i;
+		int			distinct = 0;
+
+		while (j < n && parts[j].version == parts[i].version && parts[j].n_parts == parts[i].n_parts)
+		{
+			if (j == i || parts[j].part != parts[j - 1].part)
+				distinct++;
+			j++;
+		}
+		if (distinct == parts[i].n_parts)
+			note_checkpoint(listing, parts[i].version, parts[i].n_parts);
+		i = j;
+	}
+}
+
+/* first: the call for the first page, in flight. */
+static void
+list_log(StblTable *table, StblCall *call, Listing *listing, int64_t deadline_us)
+{
+	size_t		cap = 64;
+	size_t		n = 0;
+	PartSeen   *parts = palloc(cap * sizeof(PartSeen));
+
+	listing->max_version = -1;
+	listing->min_version = -1;
+	listing->checkpoint = -1;
+	listing->n_parts = 0;
+	listing->saw_v2 = false;
+	for (;;)
+	{
+		StblCall   *next = NULL;
+		size_t		i;
+
+		if (!found(call))
+			break;
+		if (call->req.list_next != NULL)
+			next = stbl_store_list(table->store, call->req.key, '/', pstrdup(call->req.list_next), deadline_us);
+		for (i = 0; i < call->req.n_entries; i++)
+		{
+			const char *slash = strrchr(call->req.entries[i].key, '/');
+
+			if (call->req.entries[i].is_folder || slash == NULL)
+				continue;
+			if (n == cap)
+				parts = repalloc_huge(parts, (cap *= 2) * sizeof(PartSeen));
+			if (note_name(listing, slash + 1, &parts[n]))
+				n++;
+		}
+		if (next == NULL)
+			break;
+		stbl_call_free(call);
+		call = next;
+	}
+	note_complete_parts(listing, parts, n);
+}
+
+/* ---- checkpoints ---- */
+
+static char *
+checkpoint_key(StblTable *table, int64 version, int part, int n_parts)
+{
+	if (n_parts == 0)
+		return psprintf("%s_delta_log/%020" PRId64 ".checkpoint.parquet", table->prefix, (int64_t) version);
+	return psprintf("%s_delta_log/%020" PRId64 ".checkpoint.%010d.%010d.parquet", table->prefix, (int64_t) version, part, n_parts);
+}
+
+/* Reads a checkpoint into an empty snapshot; false if a file of it is missing. */
+static bool
+read_checkpoint(StblTable *table, int64 version, int n_parts, int64_t deadline_us)
+{
+	int			n = Max(n_parts, 1);
+	StblCall  **calls = palloc0(sizeof(StblCall *) * n);
+	int			i;
+	int			sent = 0;
+
+	for (i = 0; i < n; i++)
+	{
+		MemoryContext caller = CurrentMemoryContext;
+		MemoryContext cxt;
+		StblMem    *mem;
+		StblActions actions;
+		StblError	err;
+
+		for (; sent < n && sent < i + 8; sent++)
+			calls[sent] = stbl_store_get(table->store, checkpoint_key(table, version, sent + 1, n_parts), deadline_us);
+		if (!found(calls[i]))
+			return false;
+		cxt = AllocSetContextCreate(caller, "supertable checkpoint", ALLOCSET_DEFAULT_SIZES);
+		mem = stbl_mem_in(cxt);
+		MemoryContextSwitchTo(cxt);
+		if (!stbl_checkpoint_parse(mem, calls[i]->req.body, calls[i]->req.body_len, &actions, &err))
+			stbl_throw_object(&err, calls[i]->req.key);
+		check_actions(mem, &actions, calls[i]->req.key);
+		stbl_snapshot_advance(table, version, &actions, true);
+		MemoryContextSwitchTo(caller);
+		MemoryContextDelete(cxt);
+		stbl_call_free(calls[i]);
+	}
+	if (table->current->protocol.min_reader == 0 || table->current->metadata.id == NULL)
+	{
+		StblError	err;
+
+		stbl_fail(&err, STBL_ERR_CORRUPT, "checkpoint has no protocol or no metaData action");
+		stbl_throw_object(&err, checkpoint_key(table, version, 1, n_parts));
+	}
+	table->current->checkpoint_version = version;
+	table->gap = true;
+	return true;
+}
+
+/*
+ * What a checkpoint does not hold of its own version: commitInfo, and the
+ * object's etag.  False if that version is gone.
+ */
+static bool
+read_own_version(StblTable *table, int64_t deadline_us)
+{
+	StblSnapshot *s = table->current;
+	StblCall   *call = stbl_store_get(table->store, stbl_version_key(table, s->version), deadline_us);
+	StblActions actions;
+	StblActions only_info;
+	StblError	err;
+
+	if (!found(call))
+		return false;
+	if (!stbl_actions_parse(stbl_mem_in(CurrentMemoryContext), (const char *) call->req.body, call->req.body_len, &actions, &err))
+		stbl_throw_object(&err, call->req.key);
+	memset(&only_info, 0, sizeof(only_info));
+	only_info.has_commit_info = actions.has_commit_info;
+	only_info.commit_info = actions.commit_info;
+	stbl_snapshot_advance(table, s->version, &only_info, false);
+	strlcpy(table->newest_etag, call->req.new_etag, sizeof(table->newest_etag));
+	return true;
+}
+
+/* ---- from the start ---- */
+
+/* What _last_checkpoint says; false if there is none, or nothing that makes sense. */
+static bool
+parse_hint(const StblCall *call, int64 *version, int *n_parts)
+{
+	StblError	err;
+	StblJson   *json = stbl_json_parse(stbl_mem_in(CurrentMemoryContext), (const char *) call->req.body, call->req.body_len, &err);
+	int64_t		value;
+	int64_t		parts = 0;
+
+	if (json == NULL || !stbl_json_get_int(json, "version", &value) || value < 0)
+		return false;
+	if (stbl_json_get_int(json, "parts", &parts) && (parts < 1 || parts > MAX_PARTS))
+		return false;
+	*version = value;
+	*n_parts = (int) parts;
+	return true;
+}
+
+static bool
+load_by_hint(StblTable *table, StblCall *hint, int64_t deadline_us)
+{
+	int64		version;
+	int			n_parts;
+
+	if (!found(hint) || !parse_hint(hint, &version, &n_parts))
+		return false;
+	stbl_snapshot_reset(table);
+	if (!read_checkpoint(table, version, n_parts, deadline_us))
+		return false;
+	if (read_on(table, NULL, -1, deadline_us) >= 0)
+		return false;
+	return table->current->version > version || read_own_version(table, deadline_us);
+}
+
+/* Returns the number of a missing version, or -1. */
+static int64
+load_by_listing(StblTable *table, const Listing *listing, int64_t deadline_us)
+{
+	int64		hole;
+
+	stbl_snapshot_reset(table);
+	if (listing->checkpoint >= 0)
+	{
+		if (!read_checkpoint(table, listing->checkpoint, listing->n_parts, deadline_us))
+			return listing->checkpoint;
+	}
+	else if (listing->min_version > 0 && listing->saw_v2)
+	{
+		StblError	err;
+
+		stbl_fail(&err, STBL_ERR_UNSUPPORTED, "table \"%.200s\" has checkpoints of version 2 only", table->root);
+		stbl_error_hint(&err, "Only classic checkpoints are read.");
+		stbl_throw(&err);
+	}
+	if (listing->checkpoint < 0 && listing->max_version < 0)
+		return -1;
+	hole = read_on(table, NULL, listing->max_version, deadline_us);
+	if (hole >= 0)
+		return hole;
+
+	/* Without its own version there is nothing to know the table by: each refresh then reads it anew. */
+	if (table->current->version == listing->checkpoint)
+		read_own_version(table, deadline_us);
+	return -1;
+}
+
+static void
+load(StblTable *table, int64_t deadline_us)
+{
+	char	   *folder = stbl_table_key(table, "_delta_log/");
+	int64		hole = -1;
+	int			attempt;
+
+	for (attempt = 0; attempt < LOAD_ATTEMPTS; attempt++)
+	{
+		StblCall   *hint = NULL;
+		StblCall   *list;
+		Listing		listing;
+
+		if (attempt == 0)
+			hint = stbl_store_get(table->store, stbl_table_key(table, "_delta_log/_last_checkpoint"), deadline_us);
+		list = stbl_store_list(table->store, folder, '/', NULL, deadline_us);
+		if (hint != NULL && load_by_hint(table, hint, deadline_us))
+		{
+			stbl_call_free(list);
+			return;
+		}
+		list_log(table, list, &listing, deadline_us);
+		hole = load_by_listing(table, &listing, deadline_us);
+		if (hole < 0)
+			return;
+		table->gap = true;
+	}
+	stbl_snapshot_forget(table);
+	{
+		StblError	err;
+
+		stbl_fail(&err, STBL_ERR_CORRUPT, "version " INT64_FORMAT " of table \"%.200s\" is missing", hole, table->root);
+		stbl_error_detail(&err, "Later versions exist, but object \"%.200s\" does not.", stbl_version_key(table, hole));
+		stbl_throw(&err);
+	}
+}
+
+/* ---- what we can read ---- */
+
+static void
+refuse(const StblTable *table, const char *what, const char *hint)
+{
+	StblError	err;
+
+	stbl_fail(&err, STBL_ERR_UNSUPPORTED, "table \"%.200s\" %.200s", table->root, what);
+	stbl_error_hint(&err, "%s", hint);
+	stbl_throw(&err);
+}
+
+static void
+check_column_mapping(const StblTable *table)
+{
+	const StblMetadata *metadata = &table->current->metadata;
+	int			i;
+
+	for (i = 0; i < metadata->n_configuration; i++)
+		if (strcmp(metadata->config_keys[i], "delta.columnMapping.mode") == 0 &&
+			strcmp(metadata->config_values[i], "none") != 0)
+			refuse(table, "uses column mapping", "Tables with the feature \"columnMapping\" in mode none can be read.");
+}
+
+static void
+check_supported(const StblTable *table)
+{
+	static const char *const known[] = {"deletionVectors", "timestampNtz", "columnMapping", "vacuumProtocolCheck"};
+	const StblSnapshot *s = table->current;
+	int			i;
+	size_t		k;
+
+	if (s->version < 0)
+		return;
+	if (s->protocol.min_reader < 1 || s->protocol.min_reader > 3)
+		refuse(table, psprintf("needs reader version %d", s->protocol.min_reader), "Reader versions 1 to 3 can be read.");
+	for (i = 0; s->protocol.min_reader == 3 && i < s->protocol.n_reader_features; i++)
+	{
+		const char *feature = s->protocol.reader_features[i];
+
+		for (k = 0; k < lengthof(known) && strcmp(feature, known[k]) != 0; k++)
+			;
+		if (k == lengthof(known))
+			refuse(table, psprintf("needs the unsupported reader feature \"%.100s\"", feature),
+				   "Remove the feature with the software that added it, or use a newer version of supertable.");
+	}
+	if (s->protocol.min_reader >= 2)
+		check_column_mapping(table);
+	if (s->metadata.n_partition_columns > 0)
+		refuse(table, "is partitioned", "Only tables without partition columns can be read.");
+	if (strcmp(s->metadata.format, "parquet") != 0)
+		refuse(table, psprintf("has files of format \"%.50s\"", s->metadata.format), "Only tables of Parquet files can be read.");
+}
+
+/* Whether the object read is the version we have, by its version_id. */
+static bool
+is_same_version(const StblTable *table, const StblCall *call)
+{
+	StblActions actions;
+	StblError	err;
+
+	return stbl_actions_parse(stbl_mem_in(CurrentMemoryContext), (const char *) call->req.body, call->req.body_len, &actions, &err) &&
+		actions.commit_info.version_id != NULL && strcmp(actions.commit_info.version_id, table->current->version_id) == 0;
+}
+
+/*
+ * With a snapshot cached: true if it could be brought up to date, false if
+ * all must be read anew.  Where the etag of our own PUT is not known (its
+ * answer was lost) the version is known by its version_id instead.
+ */
+static bool
+advance_cached(StblTable *table, int64_t deadline_us)
+{
+	int64		version = table->current->version;
+	char	   *key = stbl_version_key(table, version);
+	bool		by_id = table->newest_etag[0] == '\0' && table->current->version_id[0] != '\0';
+	StblCall   *own = by_id ? stbl_store_get(table->store, key, deadline_us) : stbl_store_head(table->store, key, deadline_us);
+	StblCall   *next = stbl_store_get(table->store, stbl_version_key(table, version + 1), deadline_us);
+	bool		same = found(own) &&
+	(by_id ? is_same_version(table, own) : table->newest_etag[0] != '\0' && strcmp(own->req.new_etag, table->newest_etag) == 0);
+
+	if (same && by_id)
+		strlcpy(table->newest_etag, own->req.new_etag, sizeof(table->newest_etag));
+	if (same && read_on(table, next, -1, deadline_us) < 0)
+		return true;
+	table->gap = true;
+	return false;
+}
+
+StblSnapshot *
+stbl_snapshot_refresh(StblTable *table, int64_t deadline_us)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext cxt = AllocSetContextCreate(caller, "supertable refresh", ALLOCSET_DEFAULT_SIZES);
+
+	/* Without this a caller that goes on after the error would keep the requests in flight. */
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(cxt);
+		if (table->current == NULL || table->current->version < 0 || !advance_cached(table, deadline_us))
+			load(table, deadline_us);
+		stbl_table_note_id(table);
+		check_supported(table);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		MemoryContextDelete(cxt);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(cxt);
+	return table->current;
+}

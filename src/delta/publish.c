@@ -1,0 +1,290 @@
+/* The publishing loop (publish.h) and the conflict check. */
+#include "postgres.h"
+
+#include <roaring/roaring.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "common/json.h"
+#include "common/pgmem.h"
+#include "delta/version_int.h"
+
+/* What the visitor looks for while versions are read. */
+typedef struct SeenArg
+{
+	List	   *ids;			/* what the versions we tried decide */
+	bool		found;
+	int64		version;
+} SeenArg;
+
+static void
+look_for_ids(StblTable *table, int64_t version, const StblActions *actions, void *arg)
+{
+	SeenArg    *seen = arg;
+	ListCell   *lc;
+
+	if (!actions->has_commit_info)
+		return;
+	foreach(lc, seen->ids)
+		for (int i = 0; i < actions->commit_info.n_decides; i++)
+			if (strcmp(actions->commit_info.decides[i], lfirst(lc)) == 0)
+			{
+				seen->found = true;
+				seen->version = version;
+			}
+}
+
+static void
+refresh_watching(StblTable *table, SeenArg *seen, int64 deadline_us)
+{
+	StblVersionVisitor visitor = table->visitor;
+	void	   *visitor_arg = table->visitor_arg;
+
+	table->visitor = look_for_ids;
+	table->visitor_arg = seen;
+	PG_TRY();
+	{
+		(void) stbl_snapshot_refresh(table, deadline_us);
+	}
+	PG_FINALLY();
+	{
+		table->visitor = visitor;
+		table->visitor_arg = visitor_arg;
+	}
+	PG_END_TRY();
+}
+
+typedef struct AppliedArg
+{
+	StblTable  *table;
+	StblBuf    *text;
+	const char *etag;
+} AppliedArg;
+
+static void
+apply_published(void *arg)
+{
+	AppliedArg *a = arg;
+
+	stbl_snapshot_applied(a->table, (char *) a->text->data, a->text->len, a->etag);
+}
+
+/* What has been published stands, whatever becomes of our cached snapshot. */
+static void
+note_published(StblTable *table, StblBuf *text, const char *etag)
+{
+	AppliedArg	arg = {table, text, etag};
+	StblError	err;
+
+	if (!stbl_guarded(apply_published, &arg, &err))
+		stbl_snapshot_forget(table);
+	stbl_stat_count(table->root, STBL_STAT_COMMIT);
+}
+
+/* Stores the version's vector file and awaits everything it refers to. */
+static void
+await_objects(StblPublish *p, StblVersion *v, int64 deadline_us)
+{
+	StblCall   *call = NULL;
+
+	if (v->dv_file.len > 0)
+	{
+		char	   *name = psprintf("deletion_vector_%s.bin", v->dv_uuid);
+
+		call = stbl_store_put_new(p->table->store, stbl_table_key(p->table, name),
+								  v->dv_file.data, v->dv_file.len, deadline_us);
+	}
+	for (int i = 0; i < p->n_uploads; i++)
+		stbl_await_ok(p->uploads[i]);
+	if (call != NULL)
+		stbl_await_ok(call);
+}
+
+/*
+ * One attempt on table->current.  Returns false when the slot was taken, so
+ * that the loop reads what took it and comes again.
+ */
+static bool
+attempt(StblPublish *p, SeenArg *seen, MemoryContext ids_cxt, int64 deadline_us, StblPublished *result)
+{
+	StblVersion *v = stbl_version_begin(p->table, p->table->current, p->operation);
+	StblBuf		text;
+	StblCall   *call;
+	MemoryContext old;
+	ListCell   *lc;
+
+	switch (p->build(v, p->arg))
+	{
+		case STBL_BUILD_NOTHING:
+			*result = STBL_PUBLISH_NOTHING;
+			return true;
+		case STBL_BUILD_REFUSE:
+			*result = STBL_PUBLISH_REFUSED;
+			return true;
+		case STBL_BUILD_PUBLISH:
+			break;
+	}
+	stbl_version_finish(v);
+	await_objects(p, v, deadline_us);
+
+	stbl_buf_init(&text, v->mem);
+	stbl_version_text(v, &text);
+	old = MemoryContextSwitchTo(ids_cxt);
+	foreach(lc, v->decides)
+		seen->ids = lappend(seen->ids, pstrdup(lfirst(lc)));
+	MemoryContextSwitchTo(old);
+
+	CHECK_FOR_INTERRUPTS();
+	if (p->deciding)
+		HOLD_INTERRUPTS();
+	p->version = v->base->version + 1;
+	call = stbl_store_put_new(p->table->store, stbl_version_key(p->table, p->version),
+							  text.data, text.len, deadline_us);
+	switch (stbl_await(call))
+	{
+		case STBL_ST_OK:
+			note_published(p->table, &text, call->req.new_etag);
+			*result = STBL_PUBLISHED;
+			return true;
+		case STBL_ST_UNKNOWN:
+			stbl_call_error(call, &p->err);
+			*result = STBL_PUBLISH_UNKNOWN;
+			return true;
+		case STBL_ST_PRECONDITION:
+			if (p->deciding)
+				RESUME_INTERRUPTS();
+			stbl_stat_count(p->table->root, STBL_STAT_CAS_LOST);
+			return false;
+		default:
+			if (p->deciding)
+				RESUME_INTERRUPTS();
+			stbl_call_error(call, &p->err);
+			*result = STBL_PUBLISH_FAILED;
+			return true;
+	}
+}
+
+StblPublished
+stbl_publish(StblPublish *p)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext cxt = AllocSetContextCreate(outer, "supertable publish", ALLOCSET_DEFAULT_SIZES);
+	int64		deadline_us = p->deadline_us ? p->deadline_us :
+		stbl_now_us() + (int64) stbl_retry_deadline_ms * 1000;
+	SeenArg		seen = {NIL, false, 0};
+	StblPublished result = STBL_PUBLISH_NOTHING;
+
+	memset(&p->err, 0, sizeof(p->err));
+	MemoryContextSwitchTo(cxt);
+	for (int n_attempts = 0;; n_attempts++)
+	{
+		if (n_attempts > 0 || p->refresh_first || p->table->current == NULL)
+		{
+			p->table->gap = false;
+			p->table->replaced = false;
+			refresh_watching(p->table, &seen, deadline_us);
+			if (seen.found)
+			{
+				p->version = seen.version;
+				result = STBL_PUBLISHED_BEFORE;
+				break;
+			}
+			if (n_attempts > 0 && (p->table->gap || p->table->replaced))
+			{
+				stbl_fail(&p->err, STBL_ERR_CONFLICT, "could not follow the log of table \"%s\"", p->table->root);
+				stbl_error_detail(&p->err, "%s", p->table->replaced ?
+								  "The table was removed, or removed and created anew." :
+								  "Versions that this transaction had to read have been cleaned up.");
+				result = STBL_PUBLISH_GAP;
+				break;
+			}
+		}
+		{
+			MemoryContext try_cxt = AllocSetContextCreate(cxt, "supertable publish attempt", ALLOCSET_DEFAULT_SIZES);
+			bool		done;
+
+			MemoryContextSwitchTo(try_cxt);
+			done = attempt(p, &seen, cxt, deadline_us, &result);
+			MemoryContextSwitchTo(cxt);
+			MemoryContextDelete(try_cxt);
+			if (done)
+				break;
+		}
+		if (stbl_now_us() > deadline_us)
+		{
+			stbl_fail(&p->err, STBL_ERR_CONFLICT, "could not publish a version of table \"%s\" in time", p->table->root);
+			stbl_error_detail(&p->err, "Other writers took the next version %d times.", n_attempts + 1);
+			result = STBL_PUBLISH_FAILED;
+			break;
+		}
+	}
+	MemoryContextSwitchTo(outer);
+	MemoryContextDelete(cxt);
+	return result;
+}
+
+/* Whether a PREPARED of another mutation holds any of the rows. */
+static bool
+held_by_prepared(StblTable *table, StblSnapshot *snapshot, const char *path,
+				 const roaring_bitmap_t *rows, const char *own_id, StblConflict *conflict)
+{
+	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
+	int			n;
+	StblDomain *domains = stbl_snapshot_domains(snapshot, STBL_GUARD_PREFIX, &n);
+
+	for (int i = 0; i < n; i++)
+	{
+		const char *wal_id = domains[i].domain + strlen(STBL_GUARD_PREFIX);
+		StblGuard	guard;
+		StblError	err;
+
+		if (own_id != NULL && strcmp(wal_id, own_id) == 0)
+			continue;
+		if (!stbl_guard_parse(mem, domains[i].configuration, &guard, &err))
+			stbl_throw(&err);
+		if (guard.state != STBL_GUARD_PREPARED)
+			continue;
+		for (int j = 0; j < guard.n_targets; j++)
+		{
+			roaring_bitmap_t *theirs;
+			bool		meets;
+
+			if (strcmp(guard.targets[j].superfile, path) != 0)
+				continue;
+			theirs = stbl_dv_load(table, &guard.targets[j].tombstones, 0);
+			meets = roaring_bitmap_intersect(theirs, rows);
+			roaring_bitmap_free(theirs);
+			if (meets)
+			{
+				conflict->kind = STBL_CONFLICT_PREPARED;
+				strlcpy(conflict->wal_id, wal_id, sizeof(conflict->wal_id));
+				conflict->coordinator = guard.coordinator;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+bool
+stbl_conflict_check(StblTable *table, StblSnapshot *snapshot, const char *path,
+					const roaring_bitmap_t *rows, const char *own_id, StblConflict *conflict)
+{
+	StblFile   *file = stbl_snapshot_file(snapshot, path);
+	const roaring_bitmap_t *gone;
+
+	memset(conflict, 0, sizeof(*conflict));
+	if (file == NULL)
+	{
+		conflict->kind = STBL_CONFLICT_GONE;
+		return false;
+	}
+	gone = stbl_file_tombstones(table, file);
+	if (gone != NULL && roaring_bitmap_intersect(gone, rows))
+	{
+		conflict->kind = STBL_CONFLICT_CHANGED;
+		return false;
+	}
+	return !held_by_prepared(table, snapshot, path, rows, own_id, conflict);
+}

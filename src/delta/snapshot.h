@@ -1,0 +1,165 @@
+/*
+ * Tables and their snapshots.
+ *
+ * A session keeps, for each table root it has met, the newest snapshot it
+ * has seen, and reads only what is new.  A cached snapshot is used only after
+ * the object of its newest version was found unchanged (HEAD, same etag), in
+ * the same round trip that asks for the next version: a folder that was
+ * removed and made anew is noticed, and read from the start.
+ *
+ * A snapshot somebody holds a pin on never changes: advancing makes a copy
+ * if there is a pin beside the table's own.
+ */
+#ifndef STBL_SNAPSHOT_H
+#define STBL_SNAPSHOT_H
+
+#include "common/codec.h"
+#include "delta/action.h"
+#include "delta/schema.h"
+#include "store/store.h"
+
+struct HTAB;
+struct MemoryContextData;
+struct roaring_bitmap_s;
+
+/* One live superfile, in one snapshot; its strings, vector and tombstones are shared by copies. */
+typedef struct StblFile
+{
+	char	   *path;
+	int64_t		size;
+	int64_t		n_rows;			/* physical, from numRecords; -1 where unknown */
+	int64_t		base_row_id;	/* -1: none */
+	int64_t		default_row_commit_version;
+	int64_t		mtime_ms;
+	int64_t		added_version;	/* version whose add we saw first; checkpoint's version where not known better */
+	char	   *stats;			/* or NULL */
+	StblDv	   *dv;				/* or NULL */
+	struct roaring_bitmap_s *tombstones;	/* NULL: none, or not loaded yet */
+	bool		tombstones_loaded;
+	struct StblFile *next,		/* in the order they were added */
+			   *prev;
+
+	/* private to snapshot.c */
+	struct StblFileBody *body;	/* what this entry's copies in other snapshots share */
+	bool		doomed;			/* removed by the version that is being applied */
+} StblFile;
+
+typedef struct StblSnapshot
+{
+	int64_t		version;		/* -1: the table does not exist yet; all else is then empty */
+	char		version_id[STBL_ID_LEN + 32];	/* of the newest version's commitInfo; empty where foreign */
+	int64_t		in_commit_ms;	/* of the newest version, -1 where none */
+	StblProtocol protocol;
+	StblMetadata metadata;
+	StblSchema	schema;
+	int64_t		row_id_high_water;	/* of domain delta.rowTracking; -1: no row id given out */
+	int			n_files;
+	int64_t		n_bytes;
+	StblFile   *first,
+			   *last;
+	int			refcount;
+	int64_t		checkpoint_version; /* newest checkpoint known, -1 */
+
+	/* private to snapshot.c */
+	struct MemoryContextData *cxt;
+	struct HTAB *files;
+	struct HTAB *domains;
+	struct HTAB *txns;
+} StblSnapshot;
+
+typedef struct StblTable StblTable;
+
+/*
+ * Called for each version that is read on the way from one snapshot to the
+ * next, in order, after it was applied.
+ */
+typedef void (*StblVersionVisitor) (StblTable *table, int64_t version, const StblActions *actions, void *arg);
+
+struct StblTable
+{
+	StblStore  *store;
+	char	   *root;			/* canonical url and path: the key of all state */
+	char	   *prefix;			/* of keys in the store: "path/" */
+	StblSnapshot *current;		/* newest known, or NULL */
+	char		newest_etag[128];	/* of current's newest version object */
+	StblVersionVisitor visitor;	/* or NULL; reset by who set it */
+	void	   *visitor_arg;
+	bool		gap;			/* set when versions were skipped (read from a checkpoint): the visitor has not seen them all */
+	bool		replaced;		/* set when another metaData.id, or a table that went away, was found */
+};
+
+/* The session's handle for a table; made at the first call, never freed. */
+extern StblTable *stbl_table_open(StblStore *store, const char *path);
+
+/* Key of an object of the table, palloc'd: prefix and name. */
+extern char *stbl_table_key(const StblTable *table, const char *name);
+extern char *stbl_version_key(const StblTable *table, int64_t version);
+
+/*
+ * Brings table->current up to the newest version on storage and returns it
+ * (never NULL; version -1 where there is no table).  Not pinned.  Throws:
+ * XX001 for bytes that break the format (object and offset named), 0A000 for
+ * a reader feature we do not know, 58030 and its like from the store.
+ * Partitioned tables, v2 checkpoints and column mapping are refused with 0A000.
+ * deadline_us as for store calls.
+ */
+extern StblSnapshot *stbl_snapshot_refresh(StblTable *table, int64_t deadline_us);
+
+/*
+ * Applies a version just published by ourselves, without reading it back:
+ * bytes and etag are what was stored as version current + 1.
+ */
+extern void stbl_snapshot_applied(StblTable *table, const char *data, size_t len, const char *etag);
+
+/* Forgets what is cached; the next refresh starts from storage. */
+extern void stbl_snapshot_forget(StblTable *table);
+
+/*
+ * A pin keeps a snapshot as it is.  Unpinning is explicit; after an error the
+ * transaction layer unpins (stbl_snapshot_unpin_all at transaction end).
+ */
+extern StblSnapshot *stbl_snapshot_pin(StblSnapshot *snapshot);
+extern void stbl_snapshot_unpin(StblSnapshot *snapshot);
+extern void stbl_snapshot_unpin_all(void);
+
+extern StblFile *stbl_snapshot_file(const StblSnapshot *snapshot, const char *path);	/* or NULL */
+extern const char *stbl_snapshot_domain(const StblSnapshot *snapshot, const char *domain);	/* configuration, or NULL */
+
+typedef struct StblDomainIter
+{
+	const char *domain;
+	const char *configuration;
+	int			index;			/* private */
+} StblDomainIter;
+
+/*
+ * Domains whose name starts with prefix, sorted by name; palloc'd array,
+ * strings borrowed from the snapshot.
+ */
+extern StblDomain *stbl_snapshot_domains(const StblSnapshot *snapshot, const char *prefix, int *n);
+extern bool stbl_snapshot_txn(const StblSnapshot *snapshot, const char *app_id, int64_t *version);
+
+/*
+ * The tombstones of a live file: read at the first call and kept with the
+ * file; NULL where it has none.  The plural reads many in flight at once.
+ */
+extern const struct roaring_bitmap_s *stbl_file_tombstones(StblTable *table, StblFile *file);
+extern void stbl_load_tombstones(StblTable *table, StblFile **files, int n_files);
+
+/* Any descriptor's bitmap, to be freed by the caller (or owned: stbl_bitmap_own). */
+extern struct roaring_bitmap_s *stbl_dv_load(StblTable *table, const StblDv *dv, int64_t deadline_us);
+
+/* The superfile with this row id in [base_row_id, base_row_id + n_rows), or NULL. */
+extern StblFile *stbl_snapshot_file_of_row(const StblSnapshot *snapshot, int64_t row_id);
+
+/*
+ * Writes a classic checkpoint of table->current and the _last_checkpoint
+ * hint.  Throws on failure (callers after a commit catch it: the commit
+ * stands).
+ */
+extern void stbl_checkpoint_write(StblTable *table);
+
+/* GUC: versions between checkpoints; 0: never. */
+extern int	stbl_checkpoint_interval;
+
+#endif							/* STBL_SNAPSHOT_H */

@@ -1,0 +1,33 @@
+/* Reading superfiles: footer and column chunks, from storage or from memory. */
+#ifndef STBL_SUPERFILE_H
+#define STBL_SUPERFILE_H
+
+#include "delta/snapshot.h"
+#include "parquet/parquet.h"
+
+typedef struct StblSuperfile
+{
+	StblTable  *table;
+	char	   *path;
+	uint64_t	size;
+	const uint8_t *image;		/* the whole file in memory, or NULL */
+	StblPqMeta *meta;
+} StblSuperfile;
+
+/*
+ * Opens a superfile and reads its footer; palloc'd in CurrentMemoryContext.
+ * Throws XX001 where a superfile the manifest names is missing or broken.
+ */
+extern StblSuperfile *stbl_superfile_open(StblTable *table, const char *path, uint64_t size, const uint8_t *image);
+
+/*
+ * Reads n columns of a row group (leaf ordinals) into vectors, which are
+ * initialised here in CurrentMemoryContext; all requests are in flight at
+ * once.
+ */
+extern void stbl_superfile_read(StblSuperfile *sf, int row_group, int n, const int *leaves, StblColVec *out);
+
+/* Raises err about a superfile, naming it. */
+extern void stbl_superfile_throw(const StblSuperfile *sf, const StblError *err) __attribute__((noreturn));
+
+#endif							/* STBL_SUPERFILE_H */

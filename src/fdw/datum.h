@@ -1,0 +1,50 @@
+/* Columns of a foreign table as Delta fields, and values both ways. */
+#ifndef STBL_DATUM_H
+#define STBL_DATUM_H
+
+#include "fmgr.h"
+
+#include "access/tupdesc.h"
+#include "delta/schema.h"
+
+typedef struct StblColumn
+{
+	AttrNumber	attnum;
+	char	   *name;
+	Oid			typid;			/* of the column; domains resolved */
+	int32		typmod;
+	Oid			elemtype;		/* of the values: typid, or an array's element type */
+	int16		elemlen;
+	bool		elembyval;
+	char		elemalign;
+	bool		is_array;
+	bool		not_null;
+	StblField	field;			/* as Delta sees it; type, precision, pg_type */
+	FmgrInfo	out_fn;			/* types kept as their text */
+	FmgrInfo	in_fn;
+	Oid			in_ioparam;
+} StblColumn;
+
+/* The columns of a relation that are not dropped; palloc'd.  HV004 for a type we cannot keep. */
+extern StblColumn *stbl_columns(TupleDesc desc, int *n_columns);
+
+/* The Delta schema a table of these columns is created with. */
+extern void stbl_columns_schema(StblColumn *columns, int n_columns, StblSchema *schema);
+
+/*
+ * Whether a stored field serves for a column; throws HV021 naming both types
+ * if not.  for_write asks for exactly the same, reading accepts what can be
+ * read without loss.
+ */
+extern void stbl_column_match(const StblColumn *column, const StblField *stored, const char *root, bool for_write);
+
+/* Appends one value to a vector of the column's own kind.  Throws 22003, 22008, 2202E. */
+extern void stbl_column_append(StblColumn *column, StblColVec *vec, Datum value, bool isnull);
+
+/*
+ * The value at a row of a vector read from a leaf (NULL: a vector of our own
+ * batch).  By-reference results are palloc'd in CurrentMemoryContext.
+ */
+extern Datum stbl_column_datum(StblColumn *column, const StblPqNode *leaf, const StblColVec *vec, size_t row, bool *isnull);
+
+#endif							/* STBL_DATUM_H */

@@ -1,0 +1,33 @@
+/* Shared by the files of this room. */
+#ifndef STBL_FDW_H
+#define STBL_FDW_H
+
+#include "foreign/fdwapi.h"
+#include "nodes/execnodes.h"
+
+#include "fdw/datum.h"
+#include "txn/txn.h"
+
+/* plan.c */
+extern void stbl_fdw_plan_routines(FdwRoutine *routine);
+
+/* The columns a scan must read, in fdw_private: a list of attribute numbers. */
+#define STBL_PRIVATE_ATTRS 0
+
+/* scan.c */
+extern void stbl_fdw_scan_routines(FdwRoutine *routine);
+
+/* modify.c */
+extern void stbl_fdw_modify_routines(FdwRoutine *routine);
+
+/* simple.c */
+extern bool stbl_statement_is_simple(EState *estate, ResultRelInfo *rinfo);
+
+/* This transaction's record of a relation, accessed as userid (InvalidOid: the current user). */
+extern StblTxnTable *stbl_relation_txn(Relation rel, Oid userid);
+
+/* Row addresses as item pointers. */
+extern void stbl_address_pack(ItemPointer tid, uint32 file_no, uint32 position);
+extern void stbl_address_unpack(ItemPointer tid, uint32 *file_no, uint32 *position);
+
+#endif							/* STBL_FDW_H */

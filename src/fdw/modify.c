@@ -1,0 +1,289 @@
+/*
+ * INSERT, COPY FROM, UPDATE, DELETE: rows into the transaction's record.
+ *
+ * Core leaves NOT NULL, CHECK and partition constraints of foreign tables to
+ * the wrapper; they are checked here before anything is recorded.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "common/compat.h"
+#include "fdw/fdw.h"
+
+typedef struct StblModify
+{
+	StblTxnTable *tt;
+	StblTable  *table;
+	bool		has_constraints;
+	bool		is_partition;
+	int			n_columns;
+	StblColumn *columns;
+	int		   *field_columns;	/* for each field of the written schema the column, -1: NULL */
+	AttrNumber	ctid_attno;
+	AttrNumber	wholerow_attno;
+	MemoryContext row_cxt;
+} StblModify;
+
+/*
+ * The schema rows are written in: the stored one, or for a table that does
+ * not exist yet the one its first write creates.
+ */
+static void
+begin_write(StblModify *m, StblSnapshot *snapshot)
+{
+	const StblSchema *schema;
+	StblSchema	created;
+
+	if (stbl_txn_schema(m->tt) == NULL)
+	{
+		if (snapshot->version >= 0)
+			stbl_txn_begin_write(m->tt, &snapshot->schema);
+		else
+		{
+			stbl_columns_schema(m->columns, m->n_columns, &created);
+			stbl_txn_begin_write(m->tt, &created);
+		}
+	}
+	schema = stbl_txn_schema(m->tt);
+	m->field_columns = palloc(sizeof(int) * (schema->n_fields + 1));
+	for (int i = 0; i < schema->n_fields; i++)
+		m->field_columns[i] = -1;
+	for (int c = 0; c < m->n_columns; c++)
+	{
+		int			i = stbl_schema_find(schema, m->columns[c].field.name);
+
+		if (i < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+					 errmsg("column \"%s\" does not exist in the stored schema of table \"%s\"",
+							m->columns[c].name, m->table->root),
+					 errhint("Columns are matched by name; declare the foreign table with the stored columns.")));
+		stbl_column_match(&m->columns[c], &schema->fields[i], m->table->root, true);
+		m->field_columns[i] = c;
+	}
+	for (int i = 0; i < schema->n_fields; i++)
+		if (m->field_columns[i] < 0 && !schema->fields[i].nullable)
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("column \"%s\" of the stored table \"%s\" is not null, and the foreign table has no such column",
+							schema->fields[i].name, m->table->root)));
+}
+
+static void
+check_writer_protocol(StblTable *table, StblSnapshot *snapshot)
+{
+	static const char *const known[] = {"domainMetadata", "rowTracking", "inCommitTimestamp", "supertable",
+	"deletionVectors", "timestampNtz", NULL};
+	const StblProtocol *p = &snapshot->protocol;
+
+	if (snapshot->version < 0)
+		return;
+	if (!stbl_protocol_has(p, "supertable"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot write to Delta table \"%s\"", table->root),
+				 errdetail("It was created by another writer and lacks the writer feature \"supertable\"."),
+				 errhint("Copy its rows into a table created by this extension.")));
+	for (int i = 0; i < p->n_writer_features; i++)
+	{
+		int			k = 0;
+
+		while (known[k] != NULL && strcmp(known[k], p->writer_features[i]) != 0)
+			k++;
+		if (known[k] == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot write to Delta table \"%s\"", table->root),
+					 errdetail("It uses the writer feature \"%s\".", p->writer_features[i])));
+	}
+}
+
+static StblModify *
+begin_modify(EState *estate, ResultRelInfo *rinfo, CmdType operation)
+{
+	Relation	rel = rinfo->ri_RelationDesc;
+	StblModify *m = palloc0(sizeof(StblModify));
+	StblSnapshot *snapshot;
+
+	m->tt = stbl_relation_txn(rel, STBL_RESULT_CHECK_AS_USER(rinfo, estate));
+	m->table = stbl_txn_storage(m->tt);
+	snapshot = stbl_txn_snapshot(m->tt, estate, estate->es_query_cxt);
+	check_writer_protocol(m->table, snapshot);
+	m->has_constraints = rel->rd_att->constr != NULL;
+	m->is_partition = rel->rd_rel->relispartition;
+	m->columns = stbl_columns(RelationGetDescr(rel), &m->n_columns);
+	m->row_cxt = AllocSetContextCreate(estate->es_query_cxt, "supertable modify row", ALLOCSET_DEFAULT_SIZES);
+	if (operation != CMD_DELETE)
+		begin_write(m, snapshot);
+	stbl_txn_statement(m->tt, stbl_statement_is_simple(estate, rinfo));
+	rinfo->ri_FdwState = m;
+	return m;
+}
+
+static void
+supertableBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *fdw_private,
+							 int subplan_index, int eflags)
+{
+	StblModify *m;
+	Plan	   *subplan = outerPlanState(mtstate)->plan;
+
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+	m = begin_modify(mtstate->ps.state, rinfo, mtstate->operation);
+	if (mtstate->operation != CMD_INSERT)
+	{
+		m->ctid_attno = ExecFindJunkAttributeInTlist(subplan->targetlist, "ctid");
+		if (!AttributeNumberIsValid(m->ctid_attno))
+			elog(ERROR, "could not find junk ctid column");
+		m->wholerow_attno = ExecFindJunkAttributeInTlist(subplan->targetlist, "wholerow");
+	}
+}
+
+/* COPY FROM, tuple routing, and rows moved here by an UPDATE of another partition. */
+static void
+supertableBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
+{
+	ModifyTable *plan = castNode(ModifyTable, mtstate->ps.plan);
+
+	if (plan != NULL && plan->onConflictAction != ONCONFLICT_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("INSERT ... ON CONFLICT is not supported on supertables"),
+				 errdetail("A supertable has no unique constraints.")));
+	(void) begin_modify(mtstate->ps.state, rinfo, CMD_INSERT);
+}
+
+static void
+check_constraints(StblModify *m, EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot)
+{
+	if (m->has_constraints)
+		ExecConstraints(rinfo, slot, estate);
+	if (m->is_partition)
+		(void) ExecPartitionCheck(rinfo, slot, estate, true);
+}
+
+static void
+record_row(StblModify *m, TupleTableSlot *slot)
+{
+	const StblSchema *schema = stbl_txn_schema(m->tt);
+	StblColVec **cols;
+	MemoryContext old;
+
+	slot_getallattrs(slot);
+	old = MemoryContextSwitchTo(m->row_cxt);
+	cols = stbl_txn_new_row(m->tt);
+	for (int i = 0; i < schema->n_fields; i++)
+	{
+		int			c = m->field_columns[i];
+
+		if (c < 0)
+			stbl_colvec_null(cols[i]);
+		else
+		{
+			int			att = m->columns[c].attnum - 1;
+
+			stbl_column_append(&m->columns[c], cols[i], slot->tts_values[att], slot->tts_isnull[att]);
+		}
+	}
+	stbl_txn_row_done(m->tt);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(m->row_cxt);
+}
+
+static TupleTableSlot *
+supertableExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	StblModify *m = rinfo->ri_FdwState;
+
+	check_constraints(m, estate, rinfo, slot);
+	record_row(m, slot);
+	return slot;
+}
+
+/* Deletes the row a plan row stands for; false if it is gone already. */
+static bool
+delete_row(StblModify *m, TupleTableSlot *plan_slot)
+{
+	bool		isnull;
+	Datum		datum = ExecGetJunkAttribute(plan_slot, m->ctid_attno, &isnull);
+	uint32		file_no,
+				position;
+
+	if (isnull)
+		elog(ERROR, "ctid is NULL");
+	stbl_address_unpack((ItemPointer) DatumGetPointer(datum), &file_no, &position);
+	return stbl_txn_delete(m->tt, file_no, position);
+}
+
+static TupleTableSlot *
+supertableExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	StblModify *m = rinfo->ri_FdwState;
+
+	check_constraints(m, estate, rinfo, slot);
+	if (!delete_row(m, plan_slot))
+		return NULL;
+	record_row(m, slot);
+	return slot;
+}
+
+static TupleTableSlot *
+supertableExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	StblModify *m = rinfo->ri_FdwState;
+	HeapTupleHeader header;
+	HeapTupleData tuple;
+	bool		isnull;
+	Datum		datum;
+
+	if (!delete_row(m, plan_slot))
+		return NULL;
+	if (!AttributeNumberIsValid(m->wholerow_attno))
+		return slot;
+
+	/* RETURNING wants the row. */
+	datum = ExecGetJunkAttribute(plan_slot, m->wholerow_attno, &isnull);
+	if (isnull)
+		return slot;
+	header = DatumGetHeapTupleHeader(datum);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = RelationGetRelid(rinfo->ri_RelationDesc);
+	tuple.t_data = header;
+	ExecClearTuple(slot);
+	heap_deform_tuple(&tuple, slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
+	ExecStoreVirtualTuple(slot);
+	ExecMaterializeSlot(slot);
+	return slot;
+}
+
+static void
+supertableEndForeignModify(EState *estate, ResultRelInfo *rinfo)
+{
+	rinfo->ri_FdwState = NULL;
+}
+
+static int
+supertableIsForeignRelUpdatable(Relation rel)
+{
+	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
+}
+
+void
+stbl_fdw_modify_routines(FdwRoutine *routine)
+{
+	routine->BeginForeignModify = supertableBeginForeignModify;
+	routine->ExecForeignInsert = supertableExecForeignInsert;
+	routine->ExecForeignUpdate = supertableExecForeignUpdate;
+	routine->ExecForeignDelete = supertableExecForeignDelete;
+	routine->EndForeignModify = supertableEndForeignModify;
+	routine->BeginForeignInsert = supertableBeginForeignInsert;
+	routine->EndForeignInsert = supertableEndForeignModify;
+	routine->IsForeignRelUpdatable = supertableIsForeignRelUpdatable;
+}

@@ -1,0 +1,128 @@
+/* Planning: estimates from the manifest, the columns to read, row identity, refusals. */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/planmain.h"
+#include "optimizer/prep.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "common/compat.h"
+#include "fdw/fdw.h"
+#include "fdw/options.h"
+
+static void
+refuse_row_locks(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	PlanRowMark *mark = get_plan_rowmark(root->rowMarks, rel->relid);
+
+	if (mark != NULL && mark->strength != LCS_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("SELECT ... FOR UPDATE/SHARE is not supported on supertables"),
+				 errhint("Change the rows: of two transactions that change one row the second gets a serialization failure.")));
+}
+
+static void
+supertableGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
+	Oid			userid = OidIsValid(rel->userid) ? rel->userid : rte->checkAsUser;
+	StblTable  *table = stbl_relation_table(relid, OidIsValid(userid) ? userid : GetUserId(), false);
+	StblSnapshot *snapshot;
+	double		rows = 0;
+
+	refuse_row_locks(root, rel, relid);
+	snapshot = table->current != NULL ? table->current : stbl_snapshot_refresh(table, 0);
+	for (StblFile *f = snapshot->first; f != NULL; f = f->next)
+		rows += Max(f->n_rows, 0) - (f->dv ? f->dv->cardinality : 0);
+	rel->tuples = Max(rows, 1);
+	rel->pages = Max(snapshot->n_bytes / BLCKSZ, 1);
+	rel->rows = clamp_row_est(rel->tuples *
+							  clauselist_selectivity(root, rel->baserestrictinfo, 0, JOIN_INNER, NULL));
+}
+
+static void
+supertableGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	Cost		startup = rel->baserestrictcost.startup;
+	Cost		total = startup + seq_page_cost * rel->pages +
+		(cpu_tuple_cost + rel->baserestrictcost.per_tuple) * rel->tuples;
+
+	add_path(rel, (Path *)
+			 STBL_CREATE_FOREIGNSCAN_PATH(root, rel, NULL, rel->rows, startup, total,
+										  NIL, rel->lateral_relids, NULL, NIL));
+}
+
+static ForeignScan *
+supertableGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
+						 List *tlist, List *clauses, Plan *outer_plan)
+{
+	Bitmapset  *used = NULL;
+	List	   *attrs = NIL;
+	Relation	relation;
+	int			natts;
+	bool		whole_row;
+
+	clauses = extract_actual_clauses(clauses, false);
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
+	pull_varattnos((Node *) tlist, rel->relid, &used);
+	pull_varattnos((Node *) clauses, rel->relid, &used);
+
+	relation = table_open(relid, NoLock);
+	natts = RelationGetNumberOfAttributes(relation);
+	whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
+	for (int attno = 1; attno <= natts; attno++)
+		if (!TupleDescAttr(RelationGetDescr(relation), attno - 1)->attisdropped &&
+			(whole_row || bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, used)))
+			attrs = lappend_int(attrs, attno);
+	table_close(relation, NoLock);
+	return make_foreignscan(tlist, clauses, rel->relid, NIL, list_make1(attrs), NIL, NIL, outer_plan);
+}
+
+/*
+ * A row is known by its superfile and position, as a ctid.  DELETE with
+ * RETURNING needs the whole row beside it.
+ */
+static void
+supertableAddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Relation rel)
+{
+	Var		   *var = makeVar(rtindex, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
+
+	add_row_identity_var(root, var, rtindex, "ctid");
+	if (root->parse->commandType == CMD_DELETE && root->parse->returningList != NIL)
+		add_row_identity_var(root, makeVar(rtindex, InvalidAttrNumber, get_rel_type_id(RelationGetRelid(rel)), -1,
+										   InvalidOid, 0), rtindex, "wholerow");
+}
+
+static List *
+supertablePlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subplan_index)
+{
+	if (plan->onConflictAction != ONCONFLICT_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("INSERT ... ON CONFLICT is not supported on supertables"),
+				 errdetail("A supertable has no unique constraints.")));
+	return NIL;
+}
+
+void
+stbl_fdw_plan_routines(FdwRoutine *routine)
+{
+	routine->GetForeignRelSize = supertableGetForeignRelSize;
+	routine->GetForeignPaths = supertableGetForeignPaths;
+	routine->GetForeignPlan = supertableGetForeignPlan;
+	routine->AddForeignUpdateTargets = supertableAddForeignUpdateTargets;
+	routine->PlanForeignModify = supertablePlanForeignModify;
+}

@@ -1,0 +1,211 @@
+/*
+ * Parquet files: schema, footer, writer, reader.  Pure C: bytes in, struct
+ * or error out.  Format: apache/parquet-format, parquet.thrift.
+ *
+ * Files we write: format version 1 pages (DATA_PAGE), RLE levels, PLAIN or
+ * RLE_DICTIONARY values, codec ZSTD or UNCOMPRESSED, a CRC-32 on each page,
+ * min/max/null_count statistics (min_value, max_value, with column_orders).
+ */
+#ifndef STBL_PARQUET_H
+#define STBL_PARQUET_H
+
+#include "common/error.h"
+#include "parquet/vec.h"
+
+typedef enum StblPqType			/* values of parquet.thrift */
+{
+	STBL_PQ_BOOLEAN = 0,
+	STBL_PQ_INT32 = 1,
+	STBL_PQ_INT64 = 2,
+	STBL_PQ_INT96 = 3,
+	STBL_PQ_FLOAT = 4,
+	STBL_PQ_DOUBLE = 5,
+	STBL_PQ_BYTE_ARRAY = 6,
+	STBL_PQ_FIXED = 7
+} StblPqType;
+
+typedef enum StblPqRepetition
+{
+	STBL_PQ_REQUIRED = 0,
+	STBL_PQ_OPTIONAL = 1,
+	STBL_PQ_REPEATED = 2
+} StblPqRepetition;
+
+typedef enum StblPqLogical
+{
+	STBL_PQL_NONE,
+	STBL_PQL_STRING,
+	STBL_PQL_MAP,
+	STBL_PQL_LIST,
+	STBL_PQL_ENUM,
+	STBL_PQL_DECIMAL,			/* precision, scale */
+	STBL_PQL_DATE,
+	STBL_PQL_TIME_MS,
+	STBL_PQL_TIME_US,
+	STBL_PQL_TIME_NS,
+	STBL_PQL_TIMESTAMP_MS,		/* utc tells isAdjustedToUTC */
+	STBL_PQL_TIMESTAMP_US,
+	STBL_PQL_TIMESTAMP_NS,
+	STBL_PQL_INT,				/* bits, is_signed */
+	STBL_PQL_JSON,
+	STBL_PQL_BSON,
+	STBL_PQL_UUID,
+	STBL_PQL_OTHER				/* sound but not known: the physical type holds */
+} StblPqLogical;
+
+/* One element of the schema, depth first; element 0 is the root. */
+typedef struct StblPqNode
+{
+	const char *name;
+	StblPqRepetition repetition;	/* not meaningful for the root */
+	int			n_children;		/* 0: a leaf */
+	StblPqType	type;			/* leaf */
+	int			type_length;	/* FIXED */
+	StblPqLogical logical;
+	bool		utc;
+	bool		is_signed;
+	int			bits;
+	int			precision;
+	int			scale;
+	int			field_id;		/* -1: none */
+
+	/* Filled by stbl_pq_schema_finish, and by the reader: */
+	int			parent;			/* index, -1 for the root */
+	int			leaf;			/* ordinal of a leaf among the leaves, else -1 */
+	int			max_def;
+	int			max_rep;
+} StblPqNode;
+
+typedef struct StblPqSchema
+{
+	int			n_nodes;
+	StblPqNode *nodes;
+	int			n_leaves;
+	int		   *leaf_nodes;		/* node index of each leaf */
+} StblPqSchema;
+
+/* Checks the tree's shape and fills the derived fields; nodes[] given by the caller. */
+extern bool stbl_pq_schema_finish(StblMem *mem, StblPqSchema *schema, StblError *err);
+
+/* Smallest FIXED length that holds a decimal of this precision (1 to 38). */
+extern int	stbl_pq_decimal_length(int precision);
+
+/* Node index of the leaf or group at a dotted path ("add.path"), or -1. */
+extern int	stbl_pq_find(const StblPqSchema *schema, const char *dotted_path);
+
+/* The raw content of one leaf: levels and its non-null values. */
+typedef struct StblPqLeafData
+{
+	size_t		n_levels;
+	uint8_t    *def;			/* NULL where max_def is 0 */
+	uint8_t    *rep;			/* NULL where max_rep is 0 */
+	StblVec		values;			/* dense; every slot valid */
+} StblPqLeafData;
+
+/* min and max are in PLAIN encoding; absent where not exact or not ordered (NaN). */
+typedef struct StblPqStats
+{
+	bool		has_null_count;
+	int64_t		null_count;
+	bool		has_min_max;
+	bool		min_exact,
+				max_exact;		/* false: truncated, still a bound */
+	uint8_t    *min;
+	size_t		min_len;
+	uint8_t    *max;
+	size_t		max_len;
+} StblPqStats;
+
+/* ---- writer ---- */
+
+typedef enum StblPqCodec		/* values of parquet.thrift */
+{
+	STBL_PQ_UNCOMPRESSED = 0,
+	STBL_PQ_SNAPPY = 1,
+	STBL_PQ_GZIP = 2,
+	STBL_PQ_ZSTD = 6,
+	STBL_PQ_LZ4_RAW = 7
+} StblPqCodec;
+
+typedef struct StblPqWriterOptions
+{
+	StblPqCodec codec;			/* ZSTD or UNCOMPRESSED */
+	int			level;			/* zstd */
+	size_t		page_bytes;		/* target of an uncompressed page; 0 = 1 MiB */
+	const char *created_by;
+} StblPqWriterOptions;
+
+typedef struct StblPqWriter StblPqWriter;
+
+/* The schema must outlive the writer.  Everything lives in mem. */
+extern StblPqWriter *stbl_pq_writer_new(StblMem *mem, const StblPqSchema *schema, const StblPqWriterOptions *options);
+
+/*
+ * Appends one row group of n_rows to out (the first one with the leading
+ * magic).  out may be drained between calls: offsets are counted inside.
+ * cols: one a top-level field of a schema whose fields are plain leaves or
+ * three-level lists.  A null in a required column is an error.
+ */
+extern bool stbl_pq_write_columns(StblPqWriter *w, size_t n_rows, const StblColVec *const *cols, StblBuf *out, StblError *err);
+
+/* The same for any schema, from levels; one a leaf. */
+extern bool stbl_pq_write_leaves(StblPqWriter *w, size_t n_rows, const StblPqLeafData *leaves, StblBuf *out, StblError *err);
+
+/* Appends footer and closing magic. */
+extern bool stbl_pq_writer_finish(StblPqWriter *w, StblBuf *out, StblError *err);
+extern uint64_t stbl_pq_writer_offset(const StblPqWriter *w);	/* bytes so far */
+extern int64_t stbl_pq_writer_rows(const StblPqWriter *w);
+
+/* Statistics over the whole file so far; borrowed from the writer. */
+extern const StblPqStats *stbl_pq_writer_stats(const StblPqWriter *w, int leaf);
+
+/* ---- reader ---- */
+
+typedef struct StblPqChunk
+{
+	StblPqCodec codec;
+	uint64_t	offset;			/* first byte of the chunk (dictionary page included) */
+	uint64_t	length;			/* bytes of the chunk as stored */
+	int64_t		n_values;		/* levels */
+	StblPqStats stats;
+} StblPqChunk;
+
+typedef struct StblPqRowGroup
+{
+	int64_t		n_rows;
+	int64_t		first_row;		/* position of its first row in the file */
+	StblPqChunk *chunks;		/* one a leaf */
+} StblPqRowGroup;
+
+typedef struct StblPqMeta
+{
+	StblPqSchema schema;
+	int64_t		n_rows;
+	int			n_row_groups;
+	StblPqRowGroup *row_groups;
+	const char *created_by;		/* or NULL */
+} StblPqMeta;
+
+/* Of the last 8 bytes: how long the footer is, these 8 included; checked against the file's size. */
+extern bool stbl_pq_footer_length(const uint8_t *last8, uint64_t file_size, uint64_t *footer_len, StblError *err);
+
+/* Parses the last footer_len bytes of a file.  Every offset, length and count is checked against file_size. */
+extern StblPqMeta *stbl_pq_parse_footer(StblMem *mem, const uint8_t *footer, size_t footer_len, uint64_t file_size, StblError *err);
+
+/* Decodes the bytes of one chunk (exactly chunk->length of them). out->values is initialised here. */
+extern bool stbl_pq_read_leaf(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
+							  const uint8_t *data, size_t len, StblPqLeafData *out, StblError *err);
+
+/*
+ * Decodes a chunk into a table column: leaf must be a plain top-level field,
+ * or the element of a (two- or three-level) list.  out was initialised by
+ * the caller with the kind of the leaf's physical type (INT96 comes as I64
+ * microseconds) and is reset here.
+ */
+extern bool stbl_pq_read_column(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
+								const uint8_t *data, size_t len, StblColVec *out, StblError *err);
+
+/* The vector kind, and width for FIXED, of a leaf. */
+extern StblVecKind stbl_pq_vec_kind(const StblPqNode *leaf, uint32_t *fixed_width);
+
+#endif							/* STBL_PARQUET_H */

@@ -1,0 +1,103 @@
+/* Shared by the files of this room only. */
+#ifndef STBL_PARQUET_INT_H
+#define STBL_PARQUET_INT_H
+
+#include "parquet/parquet.h"
+
+/* PLAIN values are little-endian: they are copied as they lie in memory. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the Parquet codec needs a little-endian machine"
+#endif
+
+/* Values of parquet.thrift. */
+#define STBL_PQ_ENC_PLAIN 0
+#define STBL_PQ_ENC_PLAIN_DICTIONARY 2
+#define STBL_PQ_ENC_RLE 3
+#define STBL_PQ_ENC_RLE_DICTIONARY 8
+
+#define STBL_PQ_PAGE_DATA 0
+#define STBL_PQ_PAGE_INDEX 1
+#define STBL_PQ_PAGE_DICTIONARY 2
+#define STBL_PQ_PAGE_DATA_V2 3
+
+#define STBL_PQ_STAT_BYTES 64	/* longer bounds are truncated */
+
+/* A chunk as the writer remembers it for the footer. */
+typedef struct StblPqOutChunk
+{
+	uint64_t	dict_offset;	/* 0: none */
+	uint64_t	data_offset;
+	uint64_t	compressed;
+	uint64_t	uncompressed;
+	int64_t		n_values;
+	bool		has_dict;
+	StblPqStats stats;
+} StblPqOutChunk;
+
+typedef struct StblPqOutGroup
+{
+	int64_t		n_rows;
+	uint64_t	offset;
+	uint64_t	compressed;
+	uint64_t	uncompressed;
+	StblPqOutChunk *chunks;
+} StblPqOutGroup;
+
+/* footer_write.c */
+extern void stbl_pq_write_footer(StblBuf *out, const StblPqSchema *schema, const StblPqOutGroup *groups, int n_groups,
+								 int64_t n_rows, StblPqCodec codec, const char *created_by);
+
+/* footer_schema.c */
+extern bool stbl_pq_parse_schema(StblMem *mem, StblCursor *cur, StblPqSchema *schema, StblError *err);
+
+/* rle.c: the hybrid of run lengths and bit packing */
+extern int	stbl_pq_bit_width(uint32_t max);
+extern void stbl_pq_rle_encode_u8(StblBuf *out, const uint8_t *values, size_t n, int width);
+extern void stbl_pq_rle_encode_u32(StblBuf *out, const uint32_t *values, size_t n, int width);
+
+/* Decodes exactly n values of up to 32 bits; false on malformed input. */
+extern bool stbl_pq_rle_decode(StblCursor *cur, int width, uint32_t *out, size_t n);
+extern bool stbl_pq_rle_decode_u8(StblCursor *cur, int width, uint8_t *out, size_t n);
+
+/* stats_write.c */
+extern void stbl_pq_stats_of(StblMem *mem, const StblPqNode *leaf, const StblVec *values, StblPqStats *stats);
+extern void stbl_pq_stats_merge(StblMem *mem, const StblPqNode *leaf, StblPqStats *into, const StblPqStats *from, bool first);
+
+/* encode.c */
+extern void stbl_pq_encode_levels(StblBuf *out, const uint8_t *levels, size_t n, int max);
+extern void stbl_pq_encode_plain(StblBuf *out, const StblVec *values, size_t first, size_t n);
+extern uint64_t stbl_pq_plain_size(const StblVec *values, size_t first, size_t n);
+
+/* A dictionary under construction; its memory serves chunk after chunk. */
+typedef struct StblPqDict
+{
+	StblMem    *mem;
+	uint32_t   *codes;			/* one a value */
+	size_t		codes_cap;
+	struct StblPqDictSlot *slots;
+	size_t		slots_cap;
+	bool		has_entries;
+	StblVec		entries;		/* the values, in order of first appearance */
+	int			width;			/* bits a code */
+} StblPqDict;
+
+/* Whether a dictionary pays for these values; if so codes and entries are set. */
+extern bool stbl_pq_dict_build(StblPqDict *dict, const StblVec *values);
+extern void stbl_pq_dict_end(StblPqDict *dict);	/* frees entries */
+
+/* decode.c: appending n values to out, every slot valid; cur is left behind them */
+extern bool stbl_pq_decode_plain(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);
+extern bool stbl_pq_decode_codes(const uint32_t *codes, size_t n, const StblVec *dict, const StblPqNode *leaf, StblVec *out, StblError *err);
+
+/* reader.c: out->values was initialised by the caller, and is empty */
+extern bool stbl_pq_decode_chunk(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
+								 const uint8_t *data, size_t len, StblPqLeafData *out, StblError *err);
+
+/* assemble.c */
+extern bool stbl_pq_column_levels(const StblPqSchema *schema, int leaf, const StblColVec *col, size_t n_rows,
+								  StblPqLeafData *data, StblVec *dense, StblBuf *levels, StblError *err);
+
+/* decompress.c: out is exactly out_len bytes */
+extern bool stbl_pq_decompress(StblPqCodec codec, const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len, StblError *err);
+
+#endif							/* STBL_PARQUET_INT_H */

@@ -1,0 +1,296 @@
+/*
+ * Statistics of column chunks: minimum, maximum, count of nulls.
+ *
+ * Orders are Parquet's TYPE_ORDER: signed for integers and decimals, bytes
+ * unsigned for strings and binaries.  A NaN has no place in it, so a chunk
+ * with one has no bounds; zeros are written as -0.0 for a minimum and +0.0
+ * for a maximum, as the format asks.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "parquet/parquet_int.h"
+
+static int
+compare_bytes(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+{
+	int			c = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
+	return c != 0 ? c : a_len < b_len ? -1 : a_len > b_len;
+}
+
+/* Two's complement, big-endian, equal lengths. */
+static int
+compare_decimals(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	if ((a[0] ^ b[0]) & 0x80)
+		return a[0] & 0x80 ? -1 : 1;
+	return memcmp(a, b, len);
+}
+
+static void
+set_bytes(StblMem *mem, uint8_t **to, size_t *to_len, const void *from, size_t len)
+{
+	*to = stbl_realloc(mem, *to, len + 1);
+	memcpy(*to, from, len);
+	*to_len = len;
+}
+
+#define MIN_MAX(type) do { \
+	const type *v = (const type *) values->values; \
+	type lo = v[0], hi = v[0]; \
+	for (size_t i = 1; i < values->n; i++) \
+	{ \
+		if (v[i] < lo) lo = v[i]; \
+		if (v[i] > hi) hi = v[i]; \
+	} \
+	set_bytes(mem, &stats->min, &stats->min_len, &lo, sizeof(lo)); \
+	set_bytes(mem, &stats->max, &stats->max_len, &hi, sizeof(hi)); \
+	stats->has_min_max = true; \
+} while (0)
+
+#define MIN_MAX_FLOAT(type) do { \
+	const type *v = (const type *) values->values; \
+	type lo = v[0], hi = v[0]; \
+	bool nan = false; \
+	for (size_t i = 0; i < values->n; i++) \
+	{ \
+		nan = nan || isnan(v[i]); \
+		if (v[i] < lo) lo = v[i]; \
+		if (v[i] > hi) hi = v[i]; \
+	} \
+	if (nan) \
+		break; \
+	if (lo == 0) lo = (type) -0.0; \
+	if (hi == 0) hi = (type) 0.0; \
+	set_bytes(mem, &stats->min, &stats->min_len, &lo, sizeof(lo)); \
+	set_bytes(mem, &stats->max, &stats->max_len, &hi, sizeof(hi)); \
+	stats->has_min_max = true; \
+} while (0)
+
+static void
+byte_bounds(StblMem *mem, const StblVec *v, StblPqStats *stats)
+{
+	size_t		lo = 0,
+				hi = 0;
+
+#define AT(i) v->bytes + v->offsets[i], v->offsets[(i) + 1] - v->offsets[i]
+	for (size_t i = 1; i < v->n; i++)
+	{
+		if (compare_bytes(AT(i), AT(lo)) < 0)
+			lo = i;
+		if (compare_bytes(AT(i), AT(hi)) > 0)
+			hi = i;
+	}
+	set_bytes(mem, &stats->min, &stats->min_len, AT(lo));
+	set_bytes(mem, &stats->max, &stats->max_len, AT(hi));
+#undef AT
+	stats->has_min_max = true;
+}
+
+static void
+fixed_bounds(StblMem *mem, const StblVec *v, bool decimal, StblPqStats *stats)
+{
+	const uint8_t *lo = v->values,
+			   *hi = v->values;
+
+	for (size_t i = 1; i < v->n; i++)
+	{
+		const uint8_t *p = v->values + i * v->width;
+
+		if ((decimal ? compare_decimals(p, lo, v->width) : memcmp(p, lo, v->width)) < 0)
+			lo = p;
+		if ((decimal ? compare_decimals(p, hi, v->width) : memcmp(p, hi, v->width)) > 0)
+			hi = p;
+	}
+	set_bytes(mem, &stats->min, &stats->min_len, lo, v->width);
+	set_bytes(mem, &stats->max, &stats->max_len, hi, v->width);
+	stats->has_min_max = true;
+}
+
+/* Cuts a long upper bound: the shortest prefix, with its last byte raised, that is above it. */
+static bool
+raise_prefix(uint8_t *max, size_t *len, bool utf8)
+{
+	size_t		n = STBL_PQ_STAT_BYTES;
+
+	if (utf8)
+		while (n > 0 && (max[n] & 0xc0) == 0x80)
+			n--;
+	while (n > 0)
+	{
+		size_t		start = n - 1;
+
+		if (!utf8)
+		{
+			if (max[start] != 0xff)
+			{
+				max[start]++;
+				*len = n;
+				return true;
+			}
+		}
+		else
+		{
+			while (start > 0 && (max[start] & 0xc0) == 0x80)
+				start--;
+
+			/* Raised within its own block of 64, a character stays valid UTF-8. */
+			if (max[n - 1] != 0x7f && max[n - 1] != 0xbf)
+			{
+				max[n - 1]++;
+				*len = n;
+				return true;
+			}
+		}
+		n = start;
+	}
+	return false;
+}
+
+static void
+truncate_bounds(const StblPqNode *leaf, StblPqStats *stats)
+{
+	bool		utf8 = leaf->logical == STBL_PQL_STRING || leaf->logical == STBL_PQL_JSON || leaf->logical == STBL_PQL_ENUM;
+
+	stats->min_exact = stats->max_exact = true;
+	if (leaf->type != STBL_PQ_BYTE_ARRAY || !stats->has_min_max)
+		return;
+	if (stats->min_len > STBL_PQ_STAT_BYTES)
+	{
+		size_t		n = STBL_PQ_STAT_BYTES;
+
+		if (utf8)
+			while (n > 0 && (stats->min[n] & 0xc0) == 0x80)
+				n--;
+		stats->min_len = n;
+		stats->min_exact = false;
+	}
+	if (stats->max_len > STBL_PQ_STAT_BYTES)
+	{
+		stats->max_exact = false;
+		if (!raise_prefix(stats->max, &stats->max_len, utf8))
+			stats->has_min_max = false;
+	}
+}
+
+/* Bounds are written where the order above is that of the type. */
+static bool
+has_known_order(const StblPqNode *leaf)
+{
+	if (leaf->logical == STBL_PQL_INT && !leaf->is_signed)
+		return false;
+	if (leaf->logical == STBL_PQL_OTHER || leaf->type == STBL_PQ_INT96)
+		return false;
+	return !(leaf->logical == STBL_PQL_DECIMAL && leaf->type == STBL_PQ_BYTE_ARRAY);
+}
+
+/* values: the non-null values of a chunk, dense.  null_count is the caller's. */
+void
+stbl_pq_stats_of(StblMem *mem, const StblPqNode *leaf, const StblVec *values, StblPqStats *stats)
+{
+	stats->has_min_max = false;
+	stats->min_exact = stats->max_exact = true;
+	if (values->n == 0 || !has_known_order(leaf))
+		return;
+	switch (values->kind)
+	{
+		case STBL_VEC_BOOL:
+			MIN_MAX(uint8_t);
+			break;
+		case STBL_VEC_I32:
+			MIN_MAX(int32_t);
+			break;
+		case STBL_VEC_I64:
+			MIN_MAX(int64_t);
+			break;
+		case STBL_VEC_F32:
+			MIN_MAX_FLOAT(float);
+			break;
+		case STBL_VEC_F64:
+			MIN_MAX_FLOAT(double);
+			break;
+		case STBL_VEC_BYTES:
+			byte_bounds(mem, values, stats);
+			break;
+		case STBL_VEC_FIXED:
+			fixed_bounds(mem, values, leaf->logical == STBL_PQL_DECIMAL, stats);
+			break;
+	}
+	truncate_bounds(leaf, stats);
+}
+
+#define COMPARE(type) do { \
+	type x, y; \
+	memcpy(&x, a, sizeof(x)); \
+	memcpy(&y, b, sizeof(y)); \
+	return x < y ? -1 : x > y; \
+} while (0)
+
+static int
+compare_bounds(const StblPqNode *leaf, const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+{
+	switch (leaf->type)
+	{
+		case STBL_PQ_BOOLEAN:
+			return (int) a[0] - (int) b[0];
+		case STBL_PQ_INT32:
+			COMPARE(int32_t);
+			break;
+		case STBL_PQ_INT64:
+		case STBL_PQ_INT96:
+			COMPARE(int64_t);
+			break;
+		case STBL_PQ_FLOAT:
+			COMPARE(float);
+			break;
+		case STBL_PQ_DOUBLE:
+			COMPARE(double);
+			break;
+		case STBL_PQ_FIXED:
+			if (leaf->logical == STBL_PQL_DECIMAL)
+				return compare_decimals(a, b, a_len);
+			break;
+		case STBL_PQ_BYTE_ARRAY:
+			break;
+	}
+	return compare_bytes(a, a_len, b, b_len);
+}
+
+/*
+ * Adds a chunk's statistics to those of the file so far.  A chunk of nulls
+ * alone has no bounds and does not spoil those of others; one with values
+ * but without bounds does.  first: nothing has been added with values yet.
+ */
+void
+stbl_pq_stats_merge(StblMem *mem, const StblPqNode *leaf, StblPqStats *into, const StblPqStats *from, bool first)
+{
+	into->has_null_count = true;
+	into->null_count += from->null_count;
+	if (first)
+	{
+		into->has_min_max = from->has_min_max;
+		if (!from->has_min_max)
+			return;
+		set_bytes(mem, &into->min, &into->min_len, from->min, from->min_len);
+		set_bytes(mem, &into->max, &into->max_len, from->max, from->max_len);
+		into->min_exact = from->min_exact;
+		into->max_exact = from->max_exact;
+		return;
+	}
+	if (!into->has_min_max || !from->has_min_max)
+	{
+		into->has_min_max = false;
+		return;
+	}
+	if (compare_bounds(leaf, from->min, from->min_len, into->min, into->min_len) < 0)
+	{
+		set_bytes(mem, &into->min, &into->min_len, from->min, from->min_len);
+		into->min_exact = from->min_exact;
+	}
+	if (compare_bounds(leaf, from->max, from->max_len, into->max, into->max_len) > 0)
+	{
+		set_bytes(mem, &into->max, &into->max_len, from->max, from->max_len);
+		into->max_exact = from->max_exact;
+	}
+}

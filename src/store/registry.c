@@ -1,0 +1,238 @@
+/* URL schemes and their drivers; opening a store. */
+#include "postgres.h"
+
+#include <sys/stat.h>
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "common/pgmem.h"
+#include "store/file.h"
+#include "store/store_int.h"
+
+#define MAX_DRIVERS 32
+
+static const StblStoreDriver *drivers[MAX_DRIVERS];
+static int	n_drivers = 0;
+
+static void
+register_driver(const StblStoreDriver *driver)
+{
+	if (driver == NULL || driver->abi_version != STBL_STORE_ABI_VERSION || driver->size < sizeof(StblStoreDriver))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("storage driver does not match this version of the extension"),
+				 errdetail("It has ABI version %u, size %u; expected are %d and %zu.",
+						   driver ? driver->abi_version : 0, driver ? driver->size : 0,
+						   STBL_STORE_ABI_VERSION, sizeof(StblStoreDriver)),
+				 errhint("Build the module against the installed supertable_storage.h.")));
+	for (int i = 0; i < n_drivers; i++)
+		if (strcmp(drivers[i]->scheme, driver->scheme) == 0)
+			return;
+	if (n_drivers == MAX_DRIVERS)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("cannot register more than %d storage drivers", MAX_DRIVERS)));
+	drivers[n_drivers++] = driver;
+}
+
+static const StblStoreDriver *
+find_driver(const char *scheme)
+{
+	char		name[64];
+	char		path[MAXPGPATH];
+	struct stat st;
+
+	for (int i = 0; i < n_drivers; i++)
+		if (strcmp(drivers[i]->scheme, scheme) == 0)
+			return drivers[i];
+	if (scheme[0] == '\0' || strlen(scheme) > 24 ||
+		strspn(scheme, "abcdefghijklmnopqrstuvwxyz0123456789") != strlen(scheme))
+		return NULL;
+	snprintf(name, sizeof(name), "$libdir/supertable_store_%s", scheme);
+	snprintf(path, sizeof(path), "%s/supertable_store_%s" DLSUFFIX, pkglib_path, scheme);
+	if (stat(path, &st) != 0)
+		return NULL;
+	load_file(name, false);
+	for (int i = 0; i < n_drivers; i++)
+		if (strcmp(drivers[i]->scheme, scheme) == 0)
+			return drivers[i];
+	return NULL;
+}
+
+void
+stbl_store_init(void)
+{
+	*find_rendezvous_variable(STBL_STORE_REGISTER) = (void *) register_driver;
+	*find_rendezvous_variable(STBL_STORE_LOOKUP) = (void *) find_driver;
+	register_driver(&stbl_file_driver);
+}
+
+const StblStoreDriver *
+stbl_store_driver(const char *url)
+{
+	size_t		len = strcspn(url, ":");
+	char		scheme[32] = "";
+	const StblStoreDriver *driver = NULL;
+	StringInfoData known;
+
+	if (url[len] == ':' && len < sizeof(scheme))
+	{
+		memcpy(scheme, url, len);
+		driver = find_driver(scheme);
+	}
+	if (driver != NULL)
+		return driver;
+	initStringInfo(&known);
+	for (int i = 0; i < n_drivers; i++)
+		appendStringInfo(&known, "%s%s", i ? ", " : "", drivers[i]->scheme);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("no storage driver for url \"%s\"", url),
+			 errhint("Known url schemes are: %s.  Others are looked for as $libdir/supertable_store_<scheme>.", known.data)));
+	return NULL;
+}
+
+static bool
+in_list(const char *const *list, const char *name, StringInfo valid)
+{
+	for (; *list != NULL; list++)
+	{
+		if (strcmp(*list, name) == 0)
+			return true;
+		appendStringInfo(valid, "%s%s", valid->len ? ", " : "", *list);
+	}
+	return false;
+}
+
+void
+stbl_store_check_option(const char *url, const char *name, bool user_mapping)
+{
+	StringInfoData valid;
+
+	initStringInfo(&valid);
+	if (url != NULL)
+	{
+		const StblStoreDriver *driver = stbl_store_driver(url);
+
+		if (name == NULL)
+			return;
+		if (!user_mapping)
+			appendStringInfoString(&valid, "url");
+		if (in_list(user_mapping ? driver->user_options : driver->server_options, name, &valid))
+			return;
+	}
+	else
+		for (int i = 0; i < n_drivers; i++)
+			if (in_list(user_mapping ? drivers[i]->user_options : drivers[i]->server_options, name, &valid))
+				return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			 errmsg("invalid option \"%s\"", name),
+			 valid.len ? errhint("Valid options in this context are: %s.", valid.data) :
+			 errhint("There are no valid options in this context.")));
+}
+
+/* ---- stores of this session ---- */
+
+typedef struct OpenStore
+{
+	char	   *key;			/* url, user and options */
+	StblStore  *store;
+	struct OpenStore *next;
+} OpenStore;
+
+static OpenStore *open_stores = NULL;
+
+typedef struct View
+{
+	char	   *root;
+	StblStore  *store;
+	struct View *next;
+} View;
+
+static View *views = NULL;
+
+StblStore *
+stbl_store_open(const char *url, const StblStoreOption *options, int n_options)
+{
+	const StblStoreDriver *driver = stbl_store_driver(url);
+	StringInfoData key;
+	OpenStore  *o;
+	void	   *handle;
+	char	   *canonical = NULL;
+	int			error_kind = STBL_ERR_IO;
+	char		message[512] = "";
+	MemoryContext old;
+
+	initStringInfo(&key);
+	appendStringInfo(&key, "%u\n%s", GetUserId(), url);
+	for (int i = 0; i < n_options; i++)
+		appendStringInfo(&key, "\n%s\n%s", options[i].name, options[i].value);
+	for (o = open_stores; o != NULL; o = o->next)
+		if (strcmp(o->key, key.data) == 0)
+			return o->store;
+
+	handle = driver->open(url, options, n_options, &canonical, &error_kind, message, sizeof(message));
+	if (handle == NULL || canonical == NULL)
+	{
+		StblError	err;
+
+		stbl_fail(&err, error_kind, "%s", message[0] ? message : "could not open storage");
+		if (error_kind == STBL_ERR_NOT_FOUND)
+			stbl_error_hint(&err, "Create it first; the server's url must name a place that exists.");
+		else if (error_kind == STBL_ERR_DENIED)
+			stbl_error_hint(&err, "The operating system user of the database server needs read and write permission there.");
+		stbl_throw(&err);
+	}
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	o = palloc0(sizeof(OpenStore));
+	o->key = pstrdup(key.data);
+	o->store = palloc0(sizeof(StblStore));
+	o->store->driver = driver;
+	o->store->handle = handle;
+	o->store->canonical = pstrdup(canonical);
+	o->store->base = o->store;
+	MemoryContextSwitchTo(old);
+	free(canonical);
+	o->next = open_stores;
+	open_stores = o;
+	return o->store;
+}
+
+StblStore *
+stbl_store_view(StblStore *store, const char *root)
+{
+	View	   *v;
+	MemoryContext old;
+
+	for (v = views; v != NULL; v = v->next)
+		if (v->store->base == store->base && strcmp(v->root, root) == 0)
+			return v->store;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	v = palloc0(sizeof(View));
+	v->root = pstrdup(root);
+	v->store = palloc0(sizeof(StblStore));
+	v->store->driver = store->driver;
+	v->store->handle = store->handle;
+	v->store->canonical = store->canonical;
+	v->store->base = store->base;
+	v->store->slot = stbl_stat_slot(root);
+	MemoryContextSwitchTo(old);
+	v->next = views;
+	views = v;
+	return v->store;
+}
+
+const char *
+stbl_store_canonical_url(const StblStore *store)
+{
+	return store->canonical;
+}
+
+const StblStoreCounters *
+stbl_store_counters(const StblStore *store)
+{
+	return &store->counters;
+}

@@ -1,0 +1,437 @@
+/*
+ * Calls: submit, await, retry, and the resolution of unknown outcomes.
+ *
+ * A call goes through these phases; `step` moves it on:
+ *
+ *	 SENT	   the request is with the driver
+ *	 ASKED	   a conditional PUT without an answer is being read back
+ *	 PAUSED	   waits before it is sent, or asked, again
+ *	 DONE
+ */
+#include "postgres.h"
+
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/pmsignal.h"
+#include "utils/memutils.h"
+
+#include "common/compat.h"
+#include "common/pgmem.h"
+#include "store/store_int.h"
+
+int			stbl_http_timeout_ms = 30000;
+int			stbl_retry_deadline_ms = 60000;
+
+/* Objects above this size are told apart by their size: their names are new uuids. */
+#define COMPARE_MAX ((size_t) 8 * 1024 * 1024)
+
+#define PAUSE_MIN_US ((int64) 10 * 1000)
+#define PAUSE_MAX_US ((int64) 2000 * 1000)
+
+typedef enum Phase
+{
+	PHASE_SENT,
+	PHASE_ASKED,
+	PHASE_PAUSED,
+	PHASE_DONE
+} Phase;
+
+typedef struct Call
+{
+	StblCall	pub;			/* must be first */
+	Phase		phase;
+	Phase		after_pause;
+	int64		deadline_us;
+	int64		resume_us;
+	int64		pause_us;
+	StblRequest ask;			/* the read-back */
+	bool		ask_pending;
+	bool		released;
+	MemoryContextCallback callback;
+} Call;
+
+static void
+release_call(void *arg)
+{
+	Call	   *call = arg;
+	StblStore  *store = call->pub.store;
+
+	if (call->released)
+		return;
+	call->released = true;
+	if (call->pub.req.status == STBL_ST_PENDING)
+		store->driver->cancel(store->handle, &call->pub.req);
+	store->driver->release(store->handle, &call->pub.req);
+	if (call->ask_pending)
+		store->driver->cancel(store->handle, &call->ask);
+	store->driver->release(store->handle, &call->ask);
+}
+
+void
+stbl_call_free(StblCall *call)
+{
+	release_call(call);
+}
+
+static int64
+try_deadline(Call *call)
+{
+	return Min(call->deadline_us, stbl_now_us() + (int64) stbl_http_timeout_ms * 1000);
+}
+
+static void
+send(Call *call)
+{
+	StblStore  *store = call->pub.store;
+
+	store->driver->release(store->handle, &call->pub.req);
+	call->pub.req.body_len = 0;
+	call->pub.req.status = STBL_ST_PENDING;
+	call->pub.req.deadline_us = try_deadline(call);
+	call->pub.n_sent++;
+	call->phase = PHASE_SENT;
+	store->driver->submit(store->handle, &call->pub.req);
+}
+
+static void
+ask(Call *call)
+{
+	StblStore  *store = call->pub.store;
+
+	store->driver->release(store->handle, &call->ask);
+	memset(&call->ask, 0, sizeof(call->ask));
+	call->ask.op = call->pub.req.data_len > COMPARE_MAX ? STBL_OP_HEAD : STBL_OP_GET;
+	call->ask.key = call->pub.req.key;
+	call->ask.deadline_us = try_deadline(call);
+	call->ask_pending = true;
+	call->phase = PHASE_ASKED;
+	store->driver->submit(store->handle, &call->ask);
+}
+
+/* Waits a while and goes on with phase; false when the deadline leaves no time. */
+static bool
+pause_then(Call *call, Phase phase)
+{
+	int64		now = stbl_now_us();
+	int64		pause = call->pause_us / 2 +
+		(int64) (pg_prng_double(&pg_global_prng_state) * (call->pause_us / 2));
+
+	if (now + pause >= call->deadline_us)
+		return false;
+	call->pause_us = Min(call->pause_us * 2, PAUSE_MAX_US);
+	call->resume_us = now + pause;
+	call->after_pause = phase;
+	call->phase = PHASE_PAUSED;
+	return true;
+}
+
+static void
+finish(Call *call, StblStatus status)
+{
+	call->pub.req.status = status;
+	call->phase = PHASE_DONE;
+}
+
+static bool
+is_write(StblOp op)
+{
+	return op == STBL_OP_PUT || op == STBL_OP_PUT_NEW || op == STBL_OP_PUT_MATCH || op == STBL_OP_DELETE;
+}
+
+static bool
+is_conditional(StblOp op)
+{
+	return op == STBL_OP_PUT_NEW || op == STBL_OP_PUT_MATCH;
+}
+
+static void
+answered(Call *call)
+{
+	StblRequest *req = &call->pub.req;
+
+	stbl_stat_request(call->pub.store, req, call->pub.n_sent > 1);
+	switch (req->status)
+	{
+		case STBL_ST_OK:
+		case STBL_ST_FAILED:
+		case STBL_ST_NOT_FOUND:
+			finish(call, req->status == STBL_ST_NOT_FOUND && is_conditional(req->op) ? STBL_ST_PRECONDITION : req->status);
+			break;
+		case STBL_ST_PRECONDITION:
+			if (call->pub.n_sent > 1)
+				ask(call);
+			else
+				finish(call, STBL_ST_PRECONDITION);
+			break;
+		case STBL_ST_UNKNOWN:
+			if (is_conditional(req->op))
+				ask(call);
+			else if (!pause_then(call, PHASE_SENT))
+				finish(call, is_write(req->op) ? STBL_ST_UNKNOWN : STBL_ST_FAILED);
+			break;
+		case STBL_ST_TRANSIENT:
+			if (!pause_then(call, PHASE_SENT))
+				finish(call, STBL_ST_FAILED);
+			break;
+		case STBL_ST_PENDING:
+			break;
+	}
+}
+
+static bool
+is_ours(Call *call)
+{
+	const StblRequest *req = &call->pub.req;
+
+	if (call->ask.op == STBL_OP_HEAD)
+		return call->ask.size == req->data_len;
+	return call->ask.body_len == req->data_len &&
+		(req->data_len == 0 || memcmp(call->ask.body, req->data, req->data_len) == 0);
+}
+
+/* A conditional PUT without an answer was read back. */
+static void
+asked(Call *call)
+{
+	StblRequest *req = &call->pub.req;
+
+	call->ask_pending = false;
+	stbl_stat_request(call->pub.store, &call->ask, true);
+	switch (call->ask.status)
+	{
+		case STBL_ST_OK:
+			if (is_ours(call))
+			{
+				strlcpy(req->new_etag, call->ask.new_etag, sizeof(req->new_etag));
+				req->modified_us = call->ask.modified_us;
+				req->store_time_us = call->ask.store_time_us;
+				finish(call, STBL_ST_OK);
+			}
+			else if (req->op == STBL_OP_PUT_MATCH && strcmp(call->ask.new_etag, req->etag) == 0)
+			{
+				if (!pause_then(call, PHASE_SENT))
+					finish(call, STBL_ST_UNKNOWN);
+			}
+			else
+				finish(call, STBL_ST_PRECONDITION);
+			break;
+		case STBL_ST_NOT_FOUND:
+			if (req->op == STBL_OP_PUT_MATCH)
+				finish(call, STBL_ST_PRECONDITION);
+			else if (!pause_then(call, PHASE_SENT))
+				finish(call, STBL_ST_UNKNOWN);
+			break;
+		default:
+			if (!pause_then(call, PHASE_ASKED))
+				finish(call, STBL_ST_UNKNOWN);
+	}
+}
+
+/* Moves a call on as far as it goes without waiting. */
+static void
+step(Call *call)
+{
+	for (;;)
+	{
+		switch (call->phase)
+		{
+			case PHASE_SENT:
+				if (call->pub.req.status == STBL_ST_PENDING)
+					return;
+				answered(call);
+				break;
+			case PHASE_ASKED:
+				if (call->ask.status == STBL_ST_PENDING)
+					return;
+				asked(call);
+				break;
+			case PHASE_PAUSED:
+				if (stbl_now_us() < call->resume_us)
+					return;
+				if (call->after_pause == PHASE_SENT)
+					send(call);
+				else
+					ask(call);
+				break;
+			case PHASE_DONE:
+				return;
+		}
+	}
+}
+
+static StblCall *
+submit(StblStore *store, StblOp op, const char *key, const void *data, size_t len, const char *etag,
+	   uint64 offset, uint64 length, char delimiter, const char *token, int64 deadline_us)
+{
+	Call	   *call = palloc0(sizeof(Call));
+
+	call->pub.store = store;
+	call->pub.req.op = op;
+	call->pub.req.key = key;
+	call->pub.req.data = data;
+	call->pub.req.data_len = len;
+	call->pub.req.etag = etag;
+	call->pub.req.offset = offset;
+	call->pub.req.length = length;
+	call->pub.req.list_delimiter = delimiter;
+	call->pub.req.list_token = token;
+	call->deadline_us = deadline_us ? deadline_us : stbl_now_us() + (int64) stbl_retry_deadline_ms * 1000;
+	call->pause_us = PAUSE_MIN_US;
+	call->callback.func = release_call;
+	call->callback.arg = call;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &call->callback);
+	send(call);
+	return &call->pub;
+}
+
+StblCall *
+stbl_store_get(StblStore *store, const char *key, int64 deadline_us)
+{
+	return submit(store, STBL_OP_GET, key, NULL, 0, NULL, 0, 0, 0, NULL, deadline_us);
+}
+
+StblCall *
+stbl_store_get_range(StblStore *store, const char *key, uint64 offset, uint64 length, int64 deadline_us)
+{
+	return submit(store, STBL_OP_GET_RANGE, key, NULL, 0, NULL, offset, length, 0, NULL, deadline_us);
+}
+
+StblCall *
+stbl_store_head(StblStore *store, const char *key, int64 deadline_us)
+{
+	return submit(store, STBL_OP_HEAD, key, NULL, 0, NULL, 0, 0, 0, NULL, deadline_us);
+}
+
+StblCall *
+stbl_store_put(StblStore *store, const char *key, const void *data, size_t len, int64 deadline_us)
+{
+	return submit(store, STBL_OP_PUT, key, data, len, NULL, 0, 0, 0, NULL, deadline_us);
+}
+
+StblCall *
+stbl_store_put_new(StblStore *store, const char *key, const void *data, size_t len, int64 deadline_us)
+{
+	return submit(store, STBL_OP_PUT_NEW, key, data, len, NULL, 0, 0, 0, NULL, deadline_us);
+}
+
+StblCall *
+stbl_store_put_match(StblStore *store, const char *key, const void *data, size_t len, const char *etag, int64 deadline_us)
+{
+	return submit(store, STBL_OP_PUT_MATCH, key, data, len, etag, 0, 0, 0, NULL, deadline_us);
+}
+
+StblCall *
+stbl_store_delete(StblStore *store, const char *key, int64 deadline_us)
+{
+	return submit(store, STBL_OP_DELETE, key, NULL, 0, NULL, 0, 0, 0, NULL, deadline_us);
+}
+
+StblCall *
+stbl_store_list(StblStore *store, const char *prefix, char delimiter, const char *token, int64 deadline_us)
+{
+	return submit(store, STBL_OP_LIST, prefix, NULL, 0, NULL, 0, 0, delimiter, token, deadline_us);
+}
+
+/* The postmaster has died; with interrupts held (an exit would be a PANIC) the call is given up instead. */
+static bool
+give_up_on_postmaster_death(Call *call)
+{
+	if (PostmasterIsAlive())
+		return false;
+	if (InterruptHoldoffCount == 0)
+		proc_exit(1);
+	finish(call, is_write(call->pub.req.op) ? STBL_ST_UNKNOWN : STBL_ST_FAILED);
+	call->pub.req.error_kind = STBL_ERR_IO;
+	strlcpy(call->pub.req.message, "the postmaster has died", sizeof(call->pub.req.message));
+	return true;
+}
+
+StblStatus
+stbl_await(StblCall *pub)
+{
+	static uint32 wait_event = 0;
+	Call	   *call = (Call *) pub;
+	StblStore  *store = pub->store;
+	int			n_waits = 0;
+
+	step(call);
+	while (call->phase != PHASE_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (call->phase == PHASE_PAUSED)
+		{
+			int64		ms = (call->resume_us - stbl_now_us()) / 1000 + 1;
+
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, Max(ms, 1),
+							 stbl_wait_event(&wait_event, "SupertableStorage"));
+		}
+		else
+			store->driver->drive(store->handle, 100);
+		ResetLatch(MyLatch);
+		if (n_waits++ % 16 == 0 && give_up_on_postmaster_death(call))
+			break;
+		step(call);
+	}
+	return pub->req.status;
+}
+
+static const char *
+verb(StblOp op)
+{
+	switch (op)
+	{
+		case STBL_OP_DELETE:
+			return "delete";
+		case STBL_OP_LIST:
+			return "list";
+		case STBL_OP_PUT:
+		case STBL_OP_PUT_NEW:
+		case STBL_OP_PUT_MATCH:
+			return "write";
+		default:
+			return "read";
+	}
+}
+
+void
+stbl_call_error(const StblCall *call, StblError *err)
+{
+	const StblRequest *req = &call->req;
+
+	switch (req->status)
+	{
+		case STBL_ST_NOT_FOUND:
+			stbl_fail(err, STBL_ERR_NOT_FOUND, "object \"%s\" does not exist", req->key);
+			break;
+		case STBL_ST_PRECONDITION:
+			if (req->op == STBL_OP_PUT_NEW)
+				stbl_fail(err, STBL_ERR_EXISTS, "object \"%s\" exists already", req->key);
+			else
+				stbl_fail(err, STBL_ERR_EXISTS, "object \"%s\" was changed by another writer", req->key);
+			break;
+		case STBL_ST_UNKNOWN:
+			stbl_fail(err, STBL_ERR_UNKNOWN, "no answer from storage to the writing of object \"%s\"", req->key);
+			break;
+		default:
+			stbl_fail(err, req->error_kind ? (StblErrorKind) req->error_kind : STBL_ERR_IO,
+					  "could not %s object \"%s\"", verb(req->op), req->key);
+	}
+	if (req->message[0] != '\0')
+		stbl_error_detail(err, "Storage \"%s\": %s.%s", call->store->canonical, req->message,
+						  call->n_sent > 1 ? psprintf("  Tried %d times.", call->n_sent) : "");
+	else
+		stbl_error_detail(err, "Storage \"%s\".", call->store->canonical);
+}
+
+void
+stbl_await_ok(StblCall *call)
+{
+	StblError	err;
+
+	if (stbl_await(call) == STBL_ST_OK)
+		return;
+	stbl_call_error(call, &err);
+	stbl_throw(&err);
+}

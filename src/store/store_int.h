@@ -1,0 +1,28 @@
+/* Shared by the server-side files of this room only. */
+#ifndef STBL_STORE_INT_H
+#define STBL_STORE_INT_H
+
+#include "store/store.h"
+
+typedef struct StblStatSlot StblStatSlot;
+
+struct StblStore
+{
+	const StblStoreDriver *driver;
+	void	   *handle;			/* the driver's */
+	char	   *canonical;
+	StblStore  *base;			/* of a view: whose probe result and handle these are */
+	StblStoreCounters counters;
+	StblStatSlot *slot;			/* of a view */
+	bool		probed;
+	StblProbeRow probe[STBL_N_PROBES];
+};
+
+/* registry.c */
+extern const StblStoreDriver *stbl_store_driver(const char *url);
+
+/* stat.c */
+extern StblStatSlot *stbl_stat_slot(const char *root);
+extern void stbl_stat_request(StblStore *store, const StblRequest *req, bool is_retry);
+
+#endif							/* STBL_STORE_INT_H */

@@ -1,0 +1,117 @@
+/*
+ * Module entry: settings, hooks, transaction callbacks.
+ *
+ * Loaded at the first use in a session; needs no preloading.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "tcop/utility.h"
+#include "utils/guc.h"
+
+#include "delta/snapshot.h"
+#include "parquet/parquet.h"
+#include "store/store.h"
+#include "txn/txn.h"
+#include "wal/recover.h"
+#include "wal/witness.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+static ExecutorStart_hook_type prev_executor_start = NULL;
+static ProcessUtility_hook_type prev_process_utility = NULL;
+
+static const struct config_enum_entry compression_options[] = {
+	{"none", STBL_PQ_UNCOMPRESSED, false},
+	{"zstd", STBL_PQ_ZSTD, false},
+	{NULL, 0, false}
+};
+
+static void
+note_executor_start(QueryDesc *desc, int eflags)
+{
+	stbl_txn_note_statement();
+	if (prev_executor_start)
+		prev_executor_start(desc, eflags);
+	else
+		standard_ExecutorStart(desc, eflags);
+}
+
+static void
+note_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context,
+			 ParamListInfo params, QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	stbl_txn_note_statement();
+	if (prev_process_utility)
+		prev_process_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+}
+
+static bool
+check_cluster_id(char **newval, void **extra, GucSource source)
+{
+	const char *id = *newval;
+
+	if (id == NULL || id[0] == '\0')
+		return true;
+	if (strlen(id) <= 64 &&
+		strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == strlen(id))
+		return true;
+	GUC_check_errdetail("A cluster id has up to 64 letters, digits, dots, underscores and hyphens.");
+	return false;
+}
+
+static void
+define_settings(void)
+{
+	DefineCustomIntVariable("supertable.checkpoint_interval",
+							"Sets the number of versions between two checkpoints of a table's log.",
+							"Zero writes no checkpoints.",
+							&stbl_checkpoint_interval, 100, 0, 1000000, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("supertable.cluster_id",
+							   "Sets the name by which this cluster decides its mutations.",
+							   "Must be unique among all clusters that share storage. Empty: a random one is kept in the data directory.",
+							   &stbl_cluster_id_guc, "", PGC_SIGHUP, 0, check_cluster_id, NULL, NULL);
+	DefineCustomEnumVariable("supertable.compression",
+							 "Sets the compression of new superfiles.",
+							 NULL, &stbl_compression, STBL_PQ_ZSTD, compression_options, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("supertable.fsync",
+							 "Forces files of directory storage to disk.",
+							 "Turning it off risks committed data at a crash of the machine; for tests.",
+							 &stbl_fsync, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("supertable.http_timeout",
+							"Sets how long one request to storage may take.",
+							NULL, &stbl_http_timeout_ms, 30000, 100, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("supertable.lease_duration",
+							"Sets how long a lease on a state document lasts.",
+							NULL, &stbl_lease_duration_ms, 60000, 1000, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("supertable.one_phase",
+							 "Lets single autocommit statements commit without a state document.",
+							 NULL, &stbl_one_phase, true, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("supertable.retry_deadline",
+							"Sets how long a request to storage is retried after transient faults.",
+							NULL, &stbl_retry_deadline_ms, 60000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("supertable.row_group_rows",
+							"Sets the number of rows in a row group of a new superfile.",
+							"A writing backend holds one row group in memory.",
+							&stbl_row_group_rows, 131072, 1, 16777216, PGC_USERSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("supertable");
+}
+
+void
+_PG_init(void)
+{
+	define_settings();
+	stbl_store_init();
+	stbl_txn_init();
+	prev_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = note_executor_start;
+	prev_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = note_utility;
+}

@@ -1,0 +1,798 @@
+/*
+ * The two commit protocols.
+ *
+ * Both begin alike: rows become superfiles and deletions become vectors, made
+ * on the newest snapshot and described as a state document would describe
+ * them; all of it is sent at once.
+ *
+ * One-phase: the version that makes them visible is the decision.  No
+ * document; a crash before it leaves orphans, after it nothing.
+ *
+ * Two-phase:						 a crash after this step leaves
+ *	 1 objects and document INTENT	 a document without witness: rolled back
+ *	 2 version with PREPARED		 likewise, and PREPARED is removed
+ *	   (changes and deletes only)
+ *	 3 witness row					 likewise: the row goes with the transaction
+ *	 4 PostgreSQL's commit record	 a witness: published by whoever comes first
+ *	 5 version with adds, vectors	 a witness and APPLIED: completed
+ *	   and APPLIED
+ *	 6 document COMPLETE			 a witness row, deleted by a later commit
+ */
+#include "postgres.h"
+
+#include <roaring/roaring.h>
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "common/pgmem.h"
+#include "txn/txn_int.h"
+#include "wal/recover.h"
+#include "wal/witness.h"
+
+/* How many markers of finished mutations a version of ours removes at most. */
+#define MAX_REMOVALS 16
+
+/* What a build function is about, and why it refused. */
+typedef struct CommitArg
+{
+	StblTxnTable *tt;
+	const char *id;				/* one-phase: what the version decides */
+	const char *conflict_path;
+	StblConflict conflict;
+	bool		replaced;
+	StblError	schema_err;
+} CommitArg;
+
+/* ---- checks against the version published on ---- */
+
+static bool
+same_type(const StblField *a, const StblField *b)
+{
+	return a->kind == b->kind && a->is_array == b->is_array &&
+		(a->kind != STBL_DECIMAL || (a->precision == b->precision && a->scale == b->scale));
+}
+
+/* Whether rows written in our schema fit the stored one: it may have more columns, if nullable. */
+static bool
+schema_fits(StblTxnTable *tt, const StblSchema *stored, StblError *err)
+{
+	for (int i = 0; i < tt->schema->n_fields; i++)
+	{
+		const StblField *f = &tt->schema->fields[i];
+		int			j = stbl_schema_find(stored, f->name);
+
+		if (j < 0 || !same_type(f, &stored->fields[j]) || (f->nullable && !stored->fields[j].nullable))
+		{
+			stbl_fail(err, STBL_ERR_SCHEMA, "column \"%s\" does not fit the stored schema of table \"%s\"", f->name, tt->table->root);
+			stbl_error_detail(err, "Another session created the table with other columns.");
+			return false;
+		}
+	}
+	for (int j = 0; j < stored->n_fields; j++)
+		if (!stored->fields[j].nullable && stbl_schema_find(tt->schema, stored->fields[j].name) < 0)
+			return stbl_fail(err, STBL_ERR_SCHEMA, "column \"%s\" of table \"%s\" is missing", stored->fields[j].name, tt->table->root);
+	return true;
+}
+
+static StblBuild
+check_base(StblVersion *v, CommitArg *arg)
+{
+	StblTxnTable *tt = arg->tt;
+	StblSnapshot *base = stbl_version_base(v);
+
+	if (base->version >= 0 && tt->table_id != NULL && strcmp(base->metadata.id, tt->table_id) != 0)
+		arg->replaced = true;
+	if (base->version < 0 && tt->table_id != NULL)
+		arg->replaced = true;
+	if (arg->replaced)
+		return STBL_BUILD_REFUSE;
+	if (base->version >= 0 && tt->schema != NULL && !schema_fits(tt, &base->schema, &arg->schema_err))
+		return STBL_BUILD_REFUSE;
+	for (int i = 0; i < tt->n_files; i++)
+	{
+		StblTxnFile *f = tt->files[i];
+
+		if (f->is_own || f->last_mark < 0)
+			continue;
+		if (!stbl_conflict_check(tt->table, base, f->path, f->deleted,
+								 tt->wal_id[0] ? tt->wal_id : NULL, &arg->conflict))
+		{
+			arg->conflict_path = f->path;
+			return STBL_BUILD_REFUSE;
+		}
+	}
+	return STBL_BUILD_PUBLISH;
+}
+
+/* Markers of finished mutations go with any version that follows. */
+static void
+remove_markers(StblVersion *v, int64 deadline_us)
+{
+	int			n;
+	char	  **domains = stbl_settle_removable(stbl_version_table(v), stbl_version_base(v),
+												MAX_REMOVALS, &n, deadline_us);
+
+	for (int i = 0; i < n; i++)
+		stbl_version_domain(v, domains[i], NULL);
+}
+
+static StblBuild
+build_one_phase(StblVersion *v, void *arg_p)
+{
+	CommitArg  *arg = arg_p;
+	StblTxnTable *tt = arg->tt;
+	StblStateDoc *doc = &tt->doc->doc;
+
+	if (check_base(v, arg) != STBL_BUILD_PUBLISH)
+		return STBL_BUILD_REFUSE;
+	if (stbl_version_base(v)->version < 0)
+	{
+		char		table_id[37];
+
+		stbl_new_uuid(table_id);
+		stbl_version_create(v, tt->schema, table_id);
+	}
+	stbl_version_decides(v, arg->id);
+	for (int i = 0; i < doc->n_superfiles; i++)
+	{
+		StblDocFile *f = &doc->superfiles[i];
+		StblAdd		add;
+
+		memset(&add, 0, sizeof(add));
+		add.path = f->path;
+		add.size = f->bytes;
+		add.mtime_ms = stbl_now_us() / 1000;
+		add.data_change = true;
+		add.stats = f->stats;
+		add.dv = f->has_dead ? &f->dead : NULL;
+		add.base_row_id = -1;
+		add.default_row_commit_version = -1;
+		stbl_version_add(v, &add);
+	}
+	for (int i = 0, t = 0; i < tt->n_files; i++)
+	{
+		StblTxnFile *f = tt->files[i];
+
+		if (f->is_own || f->last_mark < 0)
+			continue;
+		stbl_version_delete(v, f->path, f->deleted, &doc->targets[t++].tombstones);
+	}
+	remove_markers(v, 0);
+	return STBL_BUILD_PUBLISH;
+}
+
+static StblBuild
+build_prepared(StblVersion *v, void *arg_p)
+{
+	CommitArg  *arg = arg_p;
+	StblTxnTable *tt = arg->tt;
+	StblStateDoc *doc = &tt->doc->doc;
+	StblGuard	guard;
+
+	if (check_base(v, arg) != STBL_BUILD_PUBLISH)
+		return STBL_BUILD_REFUSE;
+	memset(&guard, 0, sizeof(guard));
+	guard.state = STBL_GUARD_PREPARED;
+	guard.created_us = doc->created_us;
+	guard.op_kind = (char *) stbl_op_kind_name(doc->op_kind);
+	guard.table_id = doc->table_id;
+	guard.coordinator = doc->coordinator;
+	guard.n_targets = doc->n_targets;
+	guard.targets = doc->targets;
+	stbl_version_domain(v, psprintf(STBL_GUARD_PREFIX "%s", tt->wal_id),
+						stbl_guard_write(stbl_version_mem(v), &guard));
+	remove_markers(v, 0);
+	return STBL_BUILD_PUBLISH;
+}
+
+static StblBuild
+build_create(StblVersion *v, void *arg_p)
+{
+	CommitArg  *arg = arg_p;
+	char		table_id[37];
+
+	if (stbl_version_base(v)->version >= 0)
+		return STBL_BUILD_NOTHING;
+	stbl_new_uuid(table_id);
+	stbl_version_create(v, arg->tt->schema, table_id);
+	return STBL_BUILD_PUBLISH;
+}
+
+/* ---- publishing at pre-commit ---- */
+
+static void
+throw_refused(CommitArg *arg)
+{
+	if (arg->replaced)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not go on with table \"%s\"", arg->tt->table->root),
+				 errdetail("The table was removed, or removed and created anew, while the transaction was running."),
+				 errhint("Retry the transaction.")));
+	if (arg->schema_err.kind != STBL_ERR_NONE)
+		stbl_throw(&arg->schema_err);
+	stbl_txn_throw_conflict(arg->tt, arg->conflict_path, &arg->conflict);
+}
+
+/*
+ * Publishes at pre-commit.  An undecided mutation of this database whose
+ * owner is gone is settled on the way, before it is called a conflict.
+ */
+static void
+publish(StblTxnTable *tt, StblBuildFn build, CommitArg *arg, const char *operation, bool deciding)
+{
+	for (;;)
+	{
+		StblPublish p;
+		StblPublished result;
+
+		memset(&p, 0, sizeof(p));
+		p.table = tt->table;
+		p.build = build;
+		p.arg = arg;
+		p.operation = operation;
+		p.deciding = deciding;
+		result = stbl_publish(&p);
+		switch (result)
+		{
+			case STBL_PUBLISHED:
+			case STBL_PUBLISH_NOTHING:
+				return;
+			case STBL_PUBLISHED_BEFORE:
+				if (deciding)
+					HOLD_INTERRUPTS();
+				return;
+			case STBL_PUBLISH_REFUSED:
+				if (arg->conflict.kind == STBL_CONFLICT_PREPARED &&
+					stbl_settle_guard(tt->table, arg->conflict.wal_id, &arg->conflict.coordinator, 0))
+				{
+					(void) stbl_snapshot_refresh(tt->table, 0);
+					memset(&arg->conflict, 0, sizeof(arg->conflict));
+					continue;
+				}
+				throw_refused(arg);
+				break;
+			case STBL_PUBLISH_UNKNOWN:
+				if (deciding)
+				{
+					RESUME_INTERRUPTS();
+					ereport(ERROR,
+							(errcode(ERRCODE_T_R_STATEMENT_COMPLETION_UNKNOWN),
+							 errmsg("could not learn whether the change of table \"%s\" was committed", tt->table->root),
+							 errdetail("%s", p.err.message),
+							 errhint("Once the storage answers again, read the table to see what holds.")));
+				}
+				p.err.kind = STBL_ERR_IO;
+				stbl_throw(&p.err);
+				break;
+			case STBL_PUBLISH_GAP:
+			case STBL_PUBLISH_FAILED:
+				stbl_throw(&p.err);
+				break;
+		}
+	}
+}
+
+/* ---- objects and the document ---- */
+
+/* Version 0 without data, for a two-phase transaction that writes the table first. */
+static void
+ensure_table(StblTxnTable *tt)
+{
+	CommitArg	arg;
+
+	if (tt->table->current == NULL)
+		(void) stbl_snapshot_refresh(tt->table, 0);
+	if (tt->table->current->version < 0)
+	{
+		memset(&arg, 0, sizeof(arg));
+		arg.tt = tt;
+		publish(tt, build_create, &arg, "CREATE TABLE", false);
+	}
+	if (tt->table_id == NULL)
+		tt->table_id = MemoryContextStrdup(tt->cxt, tt->table->current->metadata.id);
+}
+
+static StblDoc *
+new_document(StblTxnTable *tt)
+{
+	StblDoc    *d = MemoryContextAllocZero(tt->cxt, sizeof(StblDoc));
+	StblStateDoc *doc = &d->doc;
+	char	   *name = get_rel_name(tt->relid);
+
+	strlcpy(doc->wal_id, tt->wal_id, sizeof(doc->wal_id));
+	doc->op_kind = STBL_INSERT;
+	doc->state = STBL_INTENT;
+	doc->created_us = stbl_now_us();
+	doc->predicate = MemoryContextStrdup(tt->cxt, name ? name : "");
+	doc->new_row_count = -1;
+	return d;
+}
+
+static void
+sign_document(StblTxnTable *tt)
+{
+	StblStateDoc *doc = &tt->doc->doc;
+	MemoryContext old = MemoryContextSwitchTo(tt->cxt);
+	const StblCoordinator *self = stbl_coordinator_self();
+
+	doc->has_coordinator = true;
+	doc->coordinator.cluster = pstrdup(self->cluster);
+	doc->coordinator.cluster_name = pstrdup(self->cluster_name ? self->cluster_name : "");
+	doc->coordinator.database_oid = self->database_oid;
+	doc->coordinator.database = pstrdup(self->database ? self->database : "");
+	doc->coordinator.witness_id = pstrdup(self->witness_id);
+	doc->has_lease = true;
+	doc->lease.owner = psprintf("%s/%d", self->cluster, MyProcPid);
+	doc->lease.acquired_us = stbl_now_us();
+	doc->lease.expires_us = doc->lease.acquired_us + (int64) stbl_lease_duration_ms * 1000;
+	doc->table_id = tt->table_id;
+	MemoryContextSwitchTo(old);
+}
+
+static void
+take_wal_id(StblTxnTable *tt)
+{
+	if (tt->wal_id[0] != '\0')
+		return;
+	stbl_new_wal_id(tt->wal_id);
+	(void) stbl_owner_lock(tt->wal_id, false);
+}
+
+/* A load that uploads early has its document before its first object. */
+void
+stbl_txn_ensure_document(StblTxnTable *tt)
+{
+	MemoryContext old;
+	StblCall   *call;
+
+	if (tt->doc_sent)
+		return;
+	ensure_table(tt);
+	take_wal_id(tt);
+	tt->doc = new_document(tt);
+	sign_document(tt);
+	old = MemoryContextSwitchTo(tt->cxt);
+	tt->doc_sent = true;
+	call = stbl_doc_create(tt->table, tt->doc, 0);
+	stbl_await_ok(call);
+	(void) stbl_doc_finish(call, tt->doc);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+hash_file(StblTxnTable *tt, StblTxnFile *f)
+{
+	if (f->hash[0] == '\0')
+		stbl_sha256_hex(stbl_rows_image(tt, f), f->size, f->hash);
+}
+
+void
+stbl_txn_upload(StblTxnTable *tt, StblTxnFile *f)
+{
+	StblCall   *call;
+
+	stbl_txn_ensure_document(tt);
+	hash_file(tt, f);
+	call = stbl_store_put_new(tt->table->store, stbl_table_key(tt->table, f->path),
+							  stbl_rows_image(tt, f), f->size, 0);
+	stbl_await_ok(call);
+	stbl_call_free(call);
+	f->uploaded = true;
+	stbl_rows_free_image(tt, f);
+}
+
+static bool
+file_has_live_rows(StblTxnFile *f)
+{
+	roaring_bitmap_t *dead = stbl_rows_dead(f);
+
+	return f->n_rows > 0 && (dead == NULL || roaring_bitmap_get_cardinality(dead) < f->n_rows);
+}
+
+static bool
+has_net_changes(StblTxnTable *tt)
+{
+	for (int i = 0; i < tt->n_files; i++)
+	{
+		StblTxnFile *f = tt->files[i];
+
+		if (f->is_own ? file_has_live_rows(f) : f->last_mark >= 0)
+			return true;
+	}
+	return tt->doc_sent;
+}
+
+/* Last rows into their superfile, and all that is not sent yet on its way. */
+static void
+send_superfiles(StblTxnTable *tt)
+{
+	stbl_rows_flush(tt, true);
+	for (int i = 0; i < tt->n_files; i++)
+	{
+		StblTxnFile *f = tt->files[i];
+
+		if (!f->is_own || f->uploaded || f->n_encoded == 0)
+			continue;
+		stbl_rows_seal(tt, f);
+		if (!file_has_live_rows(f))
+			continue;
+		tt->uploads = lappend(tt->uploads,
+							  stbl_store_put_new(tt->table->store, stbl_table_key(tt->table, f->path),
+												 stbl_rows_image(tt, f), f->size, 0));
+	}
+}
+
+static void
+describe_superfiles(StblTxnTable *tt, StblMem *mem, bool with_hash)
+{
+	StblStateDoc *doc = &tt->doc->doc;
+
+	doc->has_superfiles = true;
+	doc->n_superfiles = 0;
+	doc->superfiles = palloc0(sizeof(StblDocFile) * (tt->n_files + 1));
+	doc->new_row_count = 0;
+	for (int i = 0; i < tt->n_files; i++)
+	{
+		StblTxnFile *f = tt->files[i];
+		StblDocFile *out = &doc->superfiles[doc->n_superfiles];
+		roaring_bitmap_t *dead;
+
+		if (!f->is_own || !f->sealed || !file_has_live_rows(f))
+			continue;
+		if (with_hash && !f->uploaded)
+			hash_file(tt, f);
+		out->path = f->path;
+		out->bytes = f->size;
+		out->n_rows = f->n_rows;
+		out->hash = f->hash[0] ? f->hash : NULL;
+		out->stats = f->stats;
+		dead = stbl_rows_dead(f);
+		if (dead != NULL)
+		{
+			out->has_dead = true;
+			stbl_dv_place(mem, dead, &tt->dv_file, tt->dv_uuid, &out->dead);
+		}
+		doc->new_row_count += f->n_rows - (dead ? roaring_bitmap_get_cardinality(dead) : 0);
+		if (doc->n_superfiles++ == 0)
+		{
+			doc->content_hash = out->hash;
+			doc->superfile_id = f->uuid;
+		}
+	}
+	if (doc->n_superfiles == 0)
+		doc->new_row_count = -1;
+}
+
+/* The vectors as they are to be published, made on the newest snapshot. */
+static void
+describe_targets(StblTxnTable *tt, StblMem *mem)
+{
+	StblStateDoc *doc = &tt->doc->doc;
+
+	doc->has_targets = true;
+	doc->n_targets = 0;
+	doc->targets = palloc0(sizeof(StblTarget) * (tt->n_files + 1));
+	for (int i = 0; i < tt->n_files; i++)
+	{
+		StblTxnFile *f = tt->files[i];
+		StblTarget *out = &doc->targets[doc->n_targets];
+		StblFile   *file;
+		const roaring_bitmap_t *before;
+		roaring_bitmap_t *both;
+
+		if (f->is_own || f->last_mark < 0)
+			continue;
+		file = stbl_snapshot_file(tt->table->current, f->path);
+		if (file == NULL)
+		{
+			StblConflict conflict = {STBL_CONFLICT_GONE};
+
+			stbl_txn_throw_conflict(tt, f->path, &conflict);
+		}
+		before = stbl_file_tombstones(tt->table, file);
+		both = before ? roaring_bitmap_or(before, f->deleted) : roaring_bitmap_copy(f->deleted);
+		if (both == NULL)
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		stbl_bitmap_own(CurrentMemoryContext, both);
+		roaring_bitmap_run_optimize(both);
+		out->superfile = f->path;
+		out->base_row_id = file->base_row_id;
+		out->n_rows = roaring_bitmap_get_cardinality(f->deleted);
+		stbl_dv_place(mem, both, &tt->dv_file, tt->dv_uuid, &out->tombstones);
+		doc->n_targets++;
+	}
+	doc->op_kind = doc->n_targets == 0 ? STBL_INSERT : doc->n_superfiles == 0 ? STBL_DELETE : STBL_UPDATE;
+}
+
+/* Everything a commit of this table refers to is described, and sent. */
+static void
+send_objects(StblTxnTable *tt, bool two_phase)
+{
+	StblMem    *mem = stbl_mem_in(tt->cxt);
+
+	send_superfiles(tt);
+	(void) stbl_snapshot_refresh(tt->table, 0);
+	if (tt->table_id != NULL)
+		stbl_txn_check_table_id(tt, tt->table->current);
+	if (two_phase)
+	{
+		ensure_table(tt);
+		take_wal_id(tt);
+	}
+	if (tt->doc == NULL)
+		tt->doc = new_document(tt);
+	stbl_new_uuid(tt->dv_uuid);
+	stbl_buf_init(&tt->dv_file, mem);
+	describe_superfiles(tt, mem, two_phase);
+	describe_targets(tt, mem);
+	if (tt->dv_file.len > 0)
+		tt->uploads = lappend(tt->uploads,
+							  stbl_store_put_new(tt->table->store,
+												 stbl_table_key(tt->table, psprintf("deletion_vector_%s.bin", tt->dv_uuid)),
+												 tt->dv_file.data, tt->dv_file.len, 0));
+}
+
+static void
+await_uploads(StblTxnTable *tt)
+{
+	ListCell   *lc;
+
+	foreach(lc, tt->uploads)
+		stbl_await_ok(lfirst(lc));
+	tt->uploads = NIL;
+}
+
+/*
+ * The document: created beside the objects, or, where a load has one
+ * already, brought to APPENDED when all its objects are durable.
+ */
+static void
+send_document(StblTxnTable *tt)
+{
+	StblCall   *call;
+
+	sign_document(tt);
+	if (!tt->doc_sent)
+	{
+		tt->doc_sent = true;
+		call = stbl_doc_create(tt->table, tt->doc, 0);
+		await_uploads(tt);
+	}
+	else
+	{
+		await_uploads(tt);
+		tt->doc->doc.state = STBL_APPENDED;
+		call = stbl_doc_update(tt->table, tt->doc, 0);
+	}
+	stbl_await_ok(call);
+	(void) stbl_doc_finish(call, tt->doc);
+}
+
+/* ---- pre-commit ---- */
+
+static int
+compare_roots(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((StblTxnTable *) lfirst(a))->table->root, ((StblTxnTable *) lfirst(b))->table->root);
+}
+
+static const char *
+operation_name(StblTxnTable *tt)
+{
+	switch (tt->doc->doc.op_kind)
+	{
+		case STBL_DELETE:
+			return "DELETE";
+		case STBL_UPDATE:
+			return "UPDATE";
+		case STBL_INSERT:
+			break;
+	}
+	return "WRITE";
+}
+
+static void
+commit_one_phase(StblTxnTable *tt)
+{
+	CommitArg	arg;
+	char		id[STBL_ID_TEXT];
+
+	stbl_settle_owed(tt->table, false, 0);
+	send_objects(tt, false);
+	await_uploads(tt);
+	stbl_publish_lock(tt->table->root);
+	stbl_new_wal_id(id);
+	memset(&arg, 0, sizeof(arg));
+	arg.tt = tt;
+	arg.id = id;
+	publish(tt, build_one_phase, &arg, operation_name(tt), true);
+}
+
+static void
+prepare_two_phase(List *tables)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		StblTxnTable *tt = lfirst(lc);
+
+		stbl_settle_owed(tt->table, true, 0);
+		send_objects(tt, true);
+		send_document(tt);
+	}
+	foreach(lc, tables)
+		stbl_publish_lock(((StblTxnTable *) lfirst(lc))->table->root);
+	foreach(lc, tables)
+	{
+		StblTxnTable *tt = lfirst(lc);
+		CommitArg	arg;
+
+		memset(&arg, 0, sizeof(arg));
+		arg.tt = tt;
+		if (tt->doc->doc.n_targets > 0)
+		{
+			tt->prepared_sent = true;
+			publish(tt, build_prepared, &arg, "PREPARE", false);
+		}
+		else
+		{
+			/* Inserts only look: the table must still be the one they were written for. */
+			(void) stbl_snapshot_refresh(tt->table, 0);
+			stbl_txn_check_table_id(tt, tt->table->current);
+			if (tt->schema != NULL && !schema_fits(tt, &tt->table->current->schema, &arg.schema_err))
+				stbl_throw(&arg.schema_err);
+		}
+	}
+	foreach(lc, tables)
+	{
+		StblTxnTable *tt = lfirst(lc);
+
+		stbl_witness_insert(tt->wal_id, tt->server_oid, tt->table->root, tt->table_id, tt->role_oid);
+	}
+	ForceSyncCommit();
+}
+
+/*
+ * At pre-commit.  Returns true when the transaction was decided by one-phase:
+ * it must not fail any more, and interrupts are held.
+ */
+bool
+stbl_txn_precommit(bool one_phase_allowed)
+{
+	List	   *tables = NIL;
+	ListCell   *lc;
+	MemoryContext old;
+	MemoryContext cxt = NULL;
+
+	foreach(lc, stbl_txn_tables)
+	{
+		StblTxnTable *tt = lfirst(lc);
+
+		if (stbl_txn_table_changed(tt) && has_net_changes(tt))
+		{
+			tables = lappend(tables, tt);
+			cxt = tt->cxt;
+		}
+	}
+	if (tables == NIL)
+		return false;
+	list_sort(tables, compare_roots);
+
+	/* Lives until the end of the transaction: calls under way, documents. */
+	old = MemoryContextSwitchTo(cxt);
+	if (one_phase_allowed && list_length(tables) == 1 && !((StblTxnTable *) linitial(tables))->doc_sent)
+	{
+		commit_one_phase(linitial(tables));
+		MemoryContextSwitchTo(old);
+		return true;
+	}
+	prepare_two_phase(tables);
+	MemoryContextSwitchTo(old);
+	return false;
+}
+
+/* ---- after the decision ---- */
+
+typedef struct SettleArg
+{
+	StblTxnTable *tt;
+	StblSettle	settle;
+} SettleArg;
+
+static void
+settle_commit(void *arg_p)
+{
+	SettleArg  *arg = arg_p;
+
+	stbl_settle_commit(arg->tt->table, &arg->settle, 1, true, stbl_now_us() + STBL_SETTLE_US);
+}
+
+static void
+settle_rollback(void *arg_p)
+{
+	SettleArg  *arg = arg_p;
+
+	stbl_settle_rollback(arg->tt->table, &arg->settle, 1, arg->tt->prepared_sent, stbl_now_us() + STBL_SETTLE_US);
+}
+
+static void
+write_checkpoint(void *arg)
+{
+	stbl_checkpoint_write(arg);
+}
+
+static void
+checkpoint_if_due(StblTable *table)
+{
+	StblSnapshot *s = table->current;
+	StblError	err;
+
+	if (s == NULL || stbl_checkpoint_interval <= 0 ||
+		s->version - Max(s->checkpoint_version, 0) < stbl_checkpoint_interval)
+		return;
+	if (!stbl_guarded(write_checkpoint, table, &err))
+	{
+		stbl_error_hint(&err, "The commit stands; a later one will write the checkpoint.");
+		stbl_warn(&err);
+	}
+}
+
+/* In the COMMIT callback: whatever goes wrong is a WARNING, and owed. */
+void
+stbl_txn_postcommit(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, stbl_txn_tables)
+	{
+		StblTxnTable *tt = lfirst(lc);
+		SettleArg	arg;
+		StblError	err;
+
+		if (tt->doc_sent)
+		{
+			memset(&arg, 0, sizeof(arg));
+			arg.tt = tt;
+			arg.settle.doc = tt->doc;
+			arg.settle.result = STBL_SETTLE_OWED;
+			if (!stbl_guarded(settle_commit, &arg, &err))
+				arg.settle.err = err;
+			if (arg.settle.result == STBL_SETTLE_OWED || arg.settle.result == STBL_SETTLE_FORCED)
+				ereport(WARNING,
+						(errcode(ERRCODE_WARNING),
+						 errmsg("mutation %s of table \"%s\" is committed but not published", tt->wal_id, tt->table->root),
+						 arg.settle.err.message[0] ? errdetail("%s", arg.settle.err.message) : 0,
+						 errhint("The next writer of this database on the table publishes it, or supertable_recover().")));
+		}
+		if (stbl_txn_table_changed(tt))
+			checkpoint_if_due(tt->table);
+	}
+}
+
+/* In the ABORT callback: best effort; recovery does the rest. */
+void
+stbl_txn_abort(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, stbl_txn_tables)
+	{
+		StblTxnTable *tt = lfirst(lc);
+		SettleArg	arg;
+		StblError	err;
+
+		if (!tt->doc_sent)
+			continue;
+		memset(&arg, 0, sizeof(arg));
+		arg.tt = tt;
+		arg.settle.doc = tt->doc;
+		if (!stbl_guarded(settle_rollback, &arg, &err))
+			ereport(DEBUG1, (errmsg_internal("mutation %s could not be rolled back on storage: %s",
+											 tt->wal_id, err.message)));
+	}
+}

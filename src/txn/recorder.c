@@ -1,0 +1,466 @@
+/*
+ * The record of a transaction: tables, deletions, savepoints, snapshots.
+ *
+ * Deletions stand in order of arrival.  Each names its superfile's mark
+ * before it, so that one superfile's are a chain, and cutting the record
+ * short is undoing from the end.
+ */
+#include "postgres.h"
+
+#include <roaring/roaring.h>
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#include "common/pgmem.h"
+#include "txn/txn_int.h"
+
+List	   *stbl_txn_tables = NIL;
+
+/* Parent of all contexts of this transaction's record. */
+static MemoryContext txn_cxt = NULL;
+
+/* Counts records: a statement's memory may outlive the record it points to. */
+static uint64 generation = 1;
+
+typedef struct FileByPath
+{
+	char	   *path;
+	StblTxnFile *file;
+} FileByPath;
+
+static uint32
+path_hash(const void *key, Size size)
+{
+	const char *path = *(const char *const *) key;
+
+	return string_hash(path, strlen(path) + 1);
+}
+
+static int
+path_match(const void *a, const void *b, Size size)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+StblTxnTable *
+stbl_txn_table(StblTable *table, Oid relid, Oid server_oid, Oid role_oid)
+{
+	StblTxnTable *tt;
+	MemoryContext cxt,
+				old;
+	HASHCTL		ctl;
+	ListCell   *lc;
+
+	foreach(lc, stbl_txn_tables)
+	{
+		tt = lfirst(lc);
+		if (strcmp(tt->table->root, table->root) == 0)
+			return tt;
+	}
+	if (txn_cxt == NULL)
+		txn_cxt = AllocSetContextCreate(TopMemoryContext, "supertable transaction", ALLOCSET_DEFAULT_SIZES);
+	cxt = AllocSetContextCreate(txn_cxt, "supertable transaction table", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	tt = palloc0(sizeof(StblTxnTable));
+	tt->table = table;
+	tt->relid = relid;
+	tt->server_oid = server_oid;
+	tt->role_oid = role_oid;
+	tt->cxt = cxt;
+	tt->checked_version = -1;
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(char *);
+	ctl.entrysize = sizeof(FileByPath);
+	ctl.hash = path_hash;
+	ctl.match = path_match;
+	ctl.hcxt = cxt;
+	tt->files_by_path = hash_create("supertable transaction files", 64, &ctl,
+									HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	stbl_rows_init(tt);
+	MemoryContextSwitchTo(txn_cxt);
+	stbl_txn_tables = lappend(stbl_txn_tables, tt);
+	MemoryContextSwitchTo(old);
+	return tt;
+}
+
+StblTable *
+stbl_txn_storage(StblTxnTable *tt)
+{
+	return tt->table;
+}
+
+/* ---- superfiles ---- */
+
+static StblTxnFile *
+new_file(StblTxnTable *tt, const char *path)
+{
+	StblTxnFile *f;
+	FileByPath *entry;
+	bool		found;
+	MemoryContext old = MemoryContextSwitchTo(tt->cxt);
+
+	if (tt->n_files > STBL_MAX_FILE_NO)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("a transaction cannot address more than %u superfiles of one table", STBL_MAX_FILE_NO)));
+	if (tt->n_files == tt->cap_files)
+	{
+		tt->cap_files = Max(16, tt->cap_files * 2);
+		tt->files = tt->files == NULL ? palloc(sizeof(StblTxnFile *) * tt->cap_files) :
+			repalloc(tt->files, sizeof(StblTxnFile *) * tt->cap_files);
+	}
+	f = palloc0(sizeof(StblTxnFile));
+	f->no = tt->n_files;
+	f->path = pstrdup(path);
+	f->base_row_id = -1;
+	f->last_mark = -1;
+	entry = hash_search(tt->files_by_path, &f->path, HASH_ENTER, &found);
+	entry->path = f->path;
+	entry->file = f;
+	tt->files[tt->n_files++] = f;
+	MemoryContextSwitchTo(old);
+	return f;
+}
+
+uint32
+stbl_txn_file_no(StblTxnTable *tt, const StblFile *file)
+{
+	const char *path = file->path;
+	FileByPath *entry = hash_search(tt->files_by_path, &path, HASH_FIND, NULL);
+	StblTxnFile *f;
+
+	if (entry != NULL)
+		return entry->file->no;
+	if (file->n_rows > STBL_MAX_POSITION)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("superfile \"%s\" has more than %u rows", path, STBL_MAX_POSITION)));
+	f = new_file(tt, path);
+	f->base_row_id = file->base_row_id;
+	return f->no;
+}
+
+StblTxnFile *
+stbl_txn_new_own_file(StblTxnTable *tt)
+{
+	StblTxnFile *f;
+	char		uuid[37];
+	char		path[64];
+
+	stbl_new_uuid(uuid);
+	snprintf(path, sizeof(path), "seg-%s.parquet", uuid);
+	f = new_file(tt, path);
+	f->is_own = true;
+	strlcpy(f->uuid, uuid, sizeof(f->uuid));
+	f->first_seq = tt->next_seq;
+	return f;
+}
+
+/* ---- deletions ---- */
+
+/* Remembers where the running subtransaction began in this table's record. */
+void
+stbl_txn_touch(StblTxnTable *tt)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	StblSavepoint *sp;
+
+	if (level <= 1 || (tt->n_savepoints > 0 && tt->savepoints[tt->n_savepoints - 1].nest_level >= level))
+		return;
+	if (tt->n_savepoints == tt->cap_savepoints)
+	{
+		tt->cap_savepoints = Max(8, tt->cap_savepoints * 2);
+		tt->savepoints = tt->savepoints == NULL ?
+			MemoryContextAlloc(tt->cxt, sizeof(StblSavepoint) * tt->cap_savepoints) :
+			repalloc(tt->savepoints, sizeof(StblSavepoint) * tt->cap_savepoints);
+	}
+	sp = &tt->savepoints[tt->n_savepoints++];
+	sp->nest_level = level;
+	sp->n_marks = tt->n_marks;
+	sp->n_rows = tt->next_seq;
+}
+
+static CommandId
+mark_cid(StblTxnTable *tt, StblTxnFile *f, uint32 position)
+{
+	for (int32 i = f->last_mark; i >= 0; i = tt->marks[i].prev)
+		if (tt->marks[i].position == position)
+			return tt->marks[i].cid;
+	return FirstCommandId;
+}
+
+bool
+stbl_txn_delete(StblTxnTable *tt, uint32 file_no, uint32 position)
+{
+	StblTxnFile *f;
+	CommandId	cid = GetCurrentCommandId(true);
+	StblMark   *mark;
+
+	if (file_no >= tt->n_files)
+		elog(ERROR, "row address names superfile %u of %d", file_no, tt->n_files);
+	f = tt->files[file_no];
+	stbl_txn_touch(tt);
+	if (f->deleted != NULL && roaring_bitmap_contains(f->deleted, position))
+	{
+		if (mark_cid(tt, f, position) > cid)
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("row to be changed was already changed by an operation triggered by the current command"),
+					 errhint("Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.")));
+		return false;
+	}
+	if (f->deleted == NULL)
+	{
+		f->deleted = roaring_bitmap_create();
+		if (f->deleted == NULL)
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		stbl_bitmap_own(tt->cxt, f->deleted);
+	}
+	if (tt->n_marks == tt->cap_marks)
+	{
+		if (tt->cap_marks > PG_INT32_MAX / 2)
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("a transaction cannot change more than %d rows of one table", PG_INT32_MAX)));
+		tt->cap_marks = Max(64, tt->cap_marks * 2);
+		tt->marks = tt->marks == NULL ?
+			MemoryContextAllocHuge(tt->cxt, sizeof(StblMark) * (Size) tt->cap_marks) :
+			repalloc_huge(tt->marks, sizeof(StblMark) * (Size) tt->cap_marks);
+	}
+	mark = &tt->marks[tt->n_marks];
+	mark->file_no = file_no;
+	mark->position = position;
+	mark->cid = cid;
+	mark->prev = f->last_mark;
+	roaring_bitmap_add(f->deleted, position);
+	f->last_mark = tt->n_marks++;
+	return true;
+}
+
+roaring_bitmap_t *
+stbl_txn_deleted(StblTxnTable *tt, uint32 file_no, CommandId curcid)
+{
+	StblTxnFile *f = tt->files[file_no];
+	roaring_bitmap_t *copy;
+
+	if (f->last_mark < 0)
+		return NULL;
+	copy = roaring_bitmap_copy(f->deleted);
+	if (copy == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	stbl_bitmap_own(CurrentMemoryContext, copy);
+	for (int32 i = f->last_mark; i >= 0; i = tt->marks[i].prev)
+		if (tt->marks[i].cid >= curcid)
+			roaring_bitmap_remove(copy, tt->marks[i].position);
+	return copy;
+}
+
+/* ---- subtransactions ---- */
+
+static void
+roll_back_to(StblTxnTable *tt, const StblSavepoint *sp)
+{
+	while (tt->n_marks > sp->n_marks)
+	{
+		StblMark   *mark = &tt->marks[--tt->n_marks];
+		StblTxnFile *f = tt->files[mark->file_no];
+
+		roaring_bitmap_remove(f->deleted, mark->position);
+		f->last_mark = mark->prev;
+	}
+	stbl_rows_truncate(tt, sp->n_rows);
+}
+
+void
+stbl_txn_subabort(int nest_level)
+{
+	ListCell   *lc;
+
+	foreach(lc, stbl_txn_tables)
+	{
+		StblTxnTable *tt = lfirst(lc);
+
+		while (tt->n_savepoints > 0 && tt->savepoints[tt->n_savepoints - 1].nest_level >= nest_level)
+			roll_back_to(tt, &tt->savepoints[--tt->n_savepoints]);
+	}
+}
+
+void
+stbl_txn_subcommit(int nest_level)
+{
+	ListCell   *lc;
+
+	foreach(lc, stbl_txn_tables)
+	{
+		StblTxnTable *tt = lfirst(lc);
+		StblSavepoint *top;
+
+		if (tt->n_savepoints == 0)
+			continue;
+		top = &tt->savepoints[tt->n_savepoints - 1];
+		if (top->nest_level < nest_level)
+			continue;
+		if (nest_level - 1 <= 1 ||
+			(tt->n_savepoints > 1 && tt->savepoints[tt->n_savepoints - 2].nest_level == nest_level - 1))
+			tt->n_savepoints--;
+		else
+			top->nest_level = nest_level - 1;
+	}
+}
+
+void
+stbl_txn_forget(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, stbl_txn_tables)
+		stbl_rows_free(lfirst(lc));
+	stbl_txn_tables = NIL;
+	generation++;
+	stbl_snapshot_unpin_all();
+	if (txn_cxt != NULL)
+	{
+		MemoryContext cxt = txn_cxt;
+
+		txn_cxt = NULL;
+		MemoryContextDelete(cxt);
+	}
+}
+
+bool
+stbl_txn_table_changed(StblTxnTable *tt)
+{
+	return tt->n_marks > 0 || tt->next_seq > 0 || tt->doc_sent;
+}
+
+bool
+stbl_txn_has_changes(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, stbl_txn_tables)
+		if (stbl_txn_table_changed(lfirst(lc)))
+			return true;
+	return false;
+}
+
+/* ---- snapshots ---- */
+
+void
+stbl_txn_check_table_id(StblTxnTable *tt, StblSnapshot *snapshot)
+{
+	const char *id = snapshot->version >= 0 ? snapshot->metadata.id : NULL;
+
+	if (tt->table_id == NULL)
+	{
+		if (id != NULL && !stbl_txn_table_changed(tt))
+			tt->table_id = MemoryContextStrdup(tt->cxt, id);
+		return;
+	}
+	if (id == NULL || strcmp(id, tt->table_id) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not go on with table \"%s\"", tt->table->root),
+				 errdetail("The table was removed, or removed and created anew, while the transaction was running."),
+				 errhint("Retry the transaction.")));
+}
+
+void
+stbl_txn_throw_conflict(StblTxnTable *tt, const char *path, const StblConflict *conflict)
+{
+	stbl_stat_count(tt->table->root, STBL_STAT_CONFLICT);
+	if (conflict->kind == STBL_CONFLICT_PREPARED)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not change a row of table \"%s\" that an undecided transaction has changed", tt->table->root),
+				 errdetail("The row is held by mutation %s of database \"%s\" of cluster %s (coordinator %s).",
+						   conflict->wal_id, conflict->coordinator.database, conflict->coordinator.cluster,
+						   stbl_coordinator_text(stbl_mem_in(CurrentMemoryContext), &conflict->coordinator)),
+				 errhint("Retry the transaction; if its owner has crashed, run supertable_recover() there.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access to table \"%s\" due to concurrent update", tt->table->root),
+			 conflict->kind == STBL_CONFLICT_GONE ?
+			 errdetail("Superfile \"%s\", of which this transaction has changed rows, is not live any more.", path) :
+			 errdetail("A row of superfile \"%s\" was changed by another transaction.", path),
+			 errhint("Retry the transaction.")));
+}
+
+/* A new statement snapshot shows at once whether a row of ours was lost. */
+static void
+check_marks(StblTxnTable *tt, StblSnapshot *snapshot)
+{
+	if (tt->n_marks == 0 || tt->checked_version == snapshot->version)
+		return;
+	for (int i = 0; i < tt->n_files; i++)
+	{
+		StblTxnFile *f = tt->files[i];
+		StblFile   *file;
+		const roaring_bitmap_t *gone;
+		StblConflict conflict;
+
+		if (f->is_own || f->last_mark < 0)
+			continue;
+		memset(&conflict, 0, sizeof(conflict));
+		file = stbl_snapshot_file(snapshot, f->path);
+		if (file == NULL)
+			conflict.kind = STBL_CONFLICT_GONE;
+		else if ((gone = stbl_file_tombstones(tt->table, file)) != NULL &&
+				 roaring_bitmap_intersect(gone, f->deleted))
+			conflict.kind = STBL_CONFLICT_CHANGED;
+		if (conflict.kind != STBL_CONFLICT_NONE)
+			stbl_txn_throw_conflict(tt, f->path, &conflict);
+	}
+	tt->checked_version = snapshot->version;
+}
+
+/* The statement's memory goes; the record may have gone before it. */
+static void
+forget_statement(void *arg)
+{
+	StblStatement *st = arg;
+
+	if (st->generation != generation)
+		return;
+	stbl_snapshot_unpin(st->snapshot);
+	st->tt->statements = list_delete_ptr(st->tt->statements, st);
+}
+
+StblSnapshot *
+stbl_txn_snapshot(StblTxnTable *tt, void *statement, MemoryContext cxt)
+{
+	StblStatement *st;
+	StblSnapshot *snapshot;
+	MemoryContext old;
+	ListCell   *lc;
+
+	foreach(lc, tt->statements)
+	{
+		st = lfirst(lc);
+		if (st->id == statement)
+			return st->snapshot;
+	}
+	if (IsolationUsesXactSnapshot() && tt->first_snapshot != NULL)
+		snapshot = tt->first_snapshot;
+	else
+	{
+		snapshot = stbl_snapshot_refresh(tt->table, 0);
+		stbl_txn_check_table_id(tt, snapshot);
+		if (IsolationUsesXactSnapshot())
+			tt->first_snapshot = stbl_snapshot_pin(snapshot);
+		check_marks(tt, snapshot);
+	}
+	st = MemoryContextAllocZero(cxt, sizeof(StblStatement));
+	st->tt = tt;
+	st->generation = generation;
+	st->id = statement;
+	old = MemoryContextSwitchTo(tt->cxt);
+	tt->statements = lappend(tt->statements, st);
+	MemoryContextSwitchTo(old);
+	st->snapshot = stbl_snapshot_pin(snapshot);
+	st->callback.func = forget_statement;
+	st->callback.arg = st;
+	MemoryContextRegisterResetCallback(cxt, &st->callback);
+	return st->snapshot;
+}

@@ -1,0 +1,117 @@
+/*
+ * The recorder: what the running transaction has done to supertables, how
+ * its own statements see it, and how it commits.
+ *
+ * Nothing is sent to storage before pre-commit, except superfiles that have
+ * reached their full size.  A change is seen by later commands of the
+ * transaction, not by its own: rows and deletions carry the command id under
+ * which they were made.  What a rolled-back subtransaction did is forgotten:
+ * subtransactions nest, so all of it stands at the end of the record, and is
+ * cut off there.
+ */
+#ifndef STBL_TXN_H
+#define STBL_TXN_H
+
+#include "delta/snapshot.h"
+#include "parquet/vec.h"
+
+typedef struct StblTxnTable StblTxnTable;	/* one table root in this transaction */
+typedef struct StblBatch StblBatch;
+
+struct MemoryContextData;
+struct roaring_bitmap_s;
+
+/* Registers the transaction callbacks; called once, from _PG_init. */
+extern void stbl_txn_init(void);
+
+/* Whether this transaction has changed a supertable. */
+extern bool stbl_txn_has_changes(void);
+
+/* This transaction's record of a table; made at the first call.  relid, server and role are those of the first. */
+extern StblTxnTable *stbl_txn_table(StblTable *table, unsigned int relid, unsigned int server_oid, unsigned int role_oid);
+extern StblTable *stbl_txn_storage(StblTxnTable *tt);
+
+/*
+ * The snapshot a statement reads, told apart by its executor state: newest at
+ * the first call of a READ COMMITTED statement, the transaction's first
+ * otherwise.  Pinned until cxt, the statement's memory, is deleted.  Throws
+ * 40001 when a row this transaction changed was changed by another in the
+ * meantime, or the table was created anew.
+ */
+extern StblSnapshot *stbl_txn_snapshot(StblTxnTable *tt, void *statement, struct MemoryContextData *cxt);
+
+/* ---- row addresses ---- */
+
+/*
+ * A number for a superfile, to be used with a position as a row's address in
+ * this transaction; the same number for the same path.
+ */
+extern uint32_t stbl_txn_file_no(StblTxnTable *tt, const StblFile *file);
+
+/* Row address to and from the 48 bits of an ItemPointer. */
+#define STBL_MAX_FILE_NO ((1U << 18) - 1)
+#define STBL_MAX_POSITION ((1U << 30) - 1)
+
+/*
+ * Deletes a row.  False when a command before, or this one, has deleted it
+ * already; 27000 when a command that this one has triggered did.
+ */
+extern bool stbl_txn_delete(StblTxnTable *tt, uint32_t file_no, uint32_t position);
+
+/*
+ * Positions of a superfile that a command with this command id does not see
+ * because of the transaction's own deletions; NULL for none.  Owned by
+ * CurrentMemoryContext.
+ */
+extern struct roaring_bitmap_s *stbl_txn_deleted(StblTxnTable *tt, uint32_t file_no, unsigned int curcid);
+
+/* ---- new rows ---- */
+
+/* Before the first row: the schema rows are written in (the stored one, or that of the table to be created). */
+extern void stbl_txn_begin_write(StblTxnTable *tt, const StblSchema *schema);
+extern const StblSchema *stbl_txn_schema(const StblTxnTable *tt);	/* NULL before */
+
+/*
+ * The columns, one a field of the schema, to which one value each is to be
+ * appended; then row_done.  An error in between leaves nothing.
+ */
+extern StblColVec **stbl_txn_new_row(StblTxnTable *tt);
+extern void stbl_txn_row_done(StblTxnTable *tt);
+
+/* A part of the transaction's own rows, for a scan. */
+typedef struct StblOwnPart
+{
+	uint32_t	file_no;
+	uint32_t	first_position; /* of the batch's first row in its superfile */
+	StblBatch  *batch;			/* rows in memory, pinned; else a superfile: */
+	const uint8_t *image;		/* in memory until the end of the transaction; else on storage: */
+	uint64_t	size;
+	char	   *path;
+	struct roaring_bitmap_s *hidden;	/* positions this command does not see, or NULL */
+	uint32_t	n_rows;			/* rows of the part at most to be read */
+} StblOwnPart;
+
+/* palloc'd; batches stay pinned until released. */
+extern StblOwnPart *stbl_txn_own_parts(StblTxnTable *tt, unsigned int curcid, int *n_parts);
+extern void stbl_batch_release(StblBatch *batch);
+extern StblColVec **stbl_batch_columns(StblBatch *batch);
+extern const StblSchema *stbl_batch_schema(StblBatch *batch);
+
+/* ---- which protocol ---- */
+
+/*
+ * Called when a statement begins to change a table.  simple: it was shown to
+ * be a single autocommit DML on this one table whose plan calls nothing that
+ * could have effects elsewhere.
+ */
+extern void stbl_txn_statement(StblTxnTable *tt, bool simple);
+
+/* Counts any statement that starts (from the executor and utility hooks). */
+extern void stbl_txn_note_statement(void);
+
+/* GUCs */
+extern bool stbl_one_phase;
+extern int	stbl_row_group_rows;
+extern int	stbl_compression;	/* a StblPqCodec */
+
+#endif							/* STBL_TXN_H */

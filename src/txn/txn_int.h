@@ -1,0 +1,172 @@
+/* Shared by the files of this room only. */
+#ifndef STBL_TXN_INT_H
+#define STBL_TXN_INT_H
+
+#include "nodes/pg_list.h"
+#include "storage/fd.h"
+#include "utils/palloc.h"
+
+#include "txn/txn.h"
+#include "wal/settle.h"
+
+#define STBL_SUPERFILE_BYTES ((uint64) 128 * 1024 * 1024)
+#define STBL_BATCH_BYTES ((size_t) 64 * 1024 * 1024)
+#define STBL_SPOOL_MEMORY ((size_t) 4 * 1024 * 1024)
+#define STBL_SETTLE_US ((int64) 5 * 1000 * 1000)	/* deadline of what a commit or abort callback tries */
+
+/* Bytes of a superfile before it is sent: in memory, beyond 4 MiB in a temporary file that is mapped. */
+typedef struct StblSpool
+{
+	StblBuf		buf;			/* not yet written out */
+	File		file;			/* 0: none */
+	uint64		n_written;
+	uint8	   *map;
+	uint64		map_size;
+} StblSpool;
+
+/* Rows not encoded yet: the tail of one superfile. */
+struct StblBatch
+{
+	int			refcount;
+	MemoryContext cxt;
+	const StblSchema *schema;
+	uint32		file_no;
+	uint32		first_position;
+	uint32		n_rows;
+	int			n_cols;
+	StblColVec **cols;
+};
+
+/* A superfile that rows of this transaction's record refer to. */
+typedef struct StblTxnFile
+{
+	uint32		no;
+	char	   *path;
+	int64		base_row_id;	/* -1 for our own */
+	int32		last_mark;		/* index into marks of its newest, -1: none */
+	struct roaring_bitmap_s *deleted;	/* all its marks; NULL: none */
+
+	/* our own */
+	bool		is_own;
+	bool		sealed;			/* footer written */
+	bool		uploaded;
+	char		uuid[37];
+	uint64		first_seq;		/* sequence number of its first row */
+	uint32		n_rows;			/* encoded and in the batch */
+	uint32		n_encoded;
+	struct roaring_bitmap_s *rolled_back;	/* encoded rows of rolled-back subtransactions */
+	StblPqWriter *writer;
+	MemoryContext writer_cxt;
+	StblSpool	spool;
+	uint64		size;			/* sealed */
+	char		hash[65];
+	char	   *stats;
+} StblTxnFile;
+
+/* One deletion, in order of arrival. */
+typedef struct StblMark
+{
+	uint32		file_no;
+	uint32		position;
+	CommandId	cid;
+	int32		prev;			/* the file's mark before this one */
+} StblMark;
+
+/* Rows from seq on were made under this command id. */
+typedef struct StblRun
+{
+	uint64		seq;
+	CommandId	cid;
+} StblRun;
+
+typedef struct StblSavepoint
+{
+	int			nest_level;
+	int32		n_marks;
+	uint64		n_rows;			/* next sequence number */
+} StblSavepoint;
+
+/* A statement's pinned snapshot. */
+typedef struct StblStatement
+{
+	StblTxnTable *tt;
+	uint64		generation;		/* of the record tt belongs to */
+	void	   *id;
+	StblSnapshot *snapshot;
+	MemoryContextCallback callback;
+} StblStatement;
+
+struct StblTxnTable
+{
+	StblTable  *table;
+	Oid			relid;
+	Oid			server_oid;
+	Oid			role_oid;
+	MemoryContext cxt;
+	char	   *table_id;		/* metaData.id met first; NULL: no table yet */
+	int64		checked_version;	/* marks were checked against this version */
+	StblSnapshot *first_snapshot;	/* REPEATABLE READ and up: pinned */
+	List	   *statements;
+
+	int			n_files;
+	int			cap_files;
+	StblTxnFile **files;
+	struct HTAB *files_by_path;
+
+	int32		n_marks;
+	int32		cap_marks;
+	StblMark   *marks;
+
+	StblSchema *schema;
+	StblPqSchema pq;
+	StblBatch  *batch;			/* or NULL */
+	StblTxnFile *open;			/* own superfile that takes rows, or NULL */
+	uint64		next_seq;
+	int			n_runs;
+	int			cap_runs;
+	StblRun    *runs;
+
+	int			n_savepoints;
+	int			cap_savepoints;
+	StblSavepoint *savepoints;
+
+	/* the two-phase protocol */
+	char		wal_id[STBL_ID_TEXT];	/* empty: no document yet */
+	bool		doc_sent;		/* its creation was at least sent */
+	StblDoc    *doc;
+	bool		prepared_sent;
+	char		dv_uuid[37];	/* of the commit's vector file */
+	StblBuf		dv_file;
+	List	   *uploads;		/* StblCall *: what the commit waits for */
+};
+
+extern List *stbl_txn_tables;	/* StblTxnTable * */
+
+/* rows.c */
+extern void stbl_rows_init(StblTxnTable *tt);
+extern void stbl_rows_truncate(StblTxnTable *tt, uint64 n_rows);
+extern void stbl_rows_flush(StblTxnTable *tt, bool drop_dead);
+extern void stbl_rows_seal(StblTxnTable *tt, StblTxnFile *f);
+extern const uint8 *stbl_rows_image(StblTxnTable *tt, StblTxnFile *f);
+extern void stbl_rows_free_image(StblTxnTable *tt, StblTxnFile *f);
+extern void stbl_rows_free(StblTxnTable *tt);
+extern struct roaring_bitmap_s *stbl_rows_dead(StblTxnFile *f);
+extern StblTxnFile *stbl_txn_new_own_file(StblTxnTable *tt);
+
+/* recorder.c */
+extern void stbl_txn_touch(StblTxnTable *tt);
+extern void stbl_txn_subabort(int nest_level);
+extern void stbl_txn_subcommit(int nest_level);
+extern void stbl_txn_forget(void);
+extern bool stbl_txn_table_changed(StblTxnTable *tt);
+extern void stbl_txn_check_table_id(StblTxnTable *tt, StblSnapshot *snapshot);
+extern void stbl_txn_throw_conflict(StblTxnTable *tt, const char *path, const StblConflict *conflict) __attribute__((noreturn));
+
+/* commit.c */
+extern void stbl_txn_ensure_document(StblTxnTable *tt);
+extern void stbl_txn_upload(StblTxnTable *tt, StblTxnFile *f);
+extern bool stbl_txn_precommit(bool one_phase_allowed); /* true: decided by one-phase, interrupts are held */
+extern void stbl_txn_postcommit(void);
+extern void stbl_txn_abort(void);
+
+#endif							/* STBL_TXN_INT_H */

@@ -1,0 +1,105 @@
+/*
+ * State documents on storage, and carrying out what they ask for: used by the
+ * owner after its commit or abort, by the next writer, and by recovery.
+ *
+ * The one order that is safe (architecture, "Publishing"): read the newest
+ * snapshot; then the document; APPLIED in the snapshot or COMPLETE in the
+ * document means done; PUT the version right after that snapshot; when it
+ * exists, start over.
+ */
+#ifndef STBL_SETTLE_H
+#define STBL_SETTLE_H
+
+#include "delta/publish.h"
+#include "wal/statedoc.h"
+
+/* A document and the etag of the content it was read from or written as. */
+typedef struct StblDoc
+{
+	StblStateDoc doc;
+	char		etag[128];
+	bool		exists;			/* etag is good */
+} StblDoc;
+
+/* Key of a document, palloc'd. */
+extern char *stbl_doc_key(const StblTable *table, const char *wal_id);
+
+/* Submits the creation of a document (revision 0); the text lives in CurrentMemoryContext. */
+extern StblCall *stbl_doc_create(StblTable *table, StblDoc *doc, int64_t deadline_us);
+
+/*
+ * Writes a changed document over the content it was read from: raises
+ * revision, PUTs If-Match.  Submit and finish are apart, so that many can be
+ * in flight; finish returns the call's status and on OK takes the new etag.
+ */
+extern StblCall *stbl_doc_update(StblTable *table, StblDoc *doc, int64_t deadline_us);
+extern StblStatus stbl_doc_finish(StblCall *call, StblDoc *doc);
+
+/*
+ * Reads a document.  Returns OK, NOT_FOUND, or FAILED with err set (a broken
+ * document, or the store's error).  The struct lives in mem.
+ */
+extern StblStatus stbl_doc_read(StblTable *table, StblMem *mem, const char *wal_id, StblDoc *doc, int64_t deadline_us, StblError *err);
+
+/*
+ * Publishes what COMMITTED documents ask for, several in one version, and
+ * brings each document to COMPLETE / COMMITTED (a lost CAS against a COMPLETE
+ * document is success).
+ *
+ * trusted: the caller is the owner, in the transaction that wrote doc and
+ * read every version since (its table->current is the base): the documents
+ * are not read again first.
+ * Result per document in out[]: what happened to it.
+ */
+typedef enum StblSettled
+{
+	STBL_SETTLED,				/* published (now or before) and COMPLETE */
+	STBL_SETTLED_OPEN,			/* published, the document could not be completed yet */
+	STBL_SETTLE_OWED,			/* not published: err says why */
+	STBL_SETTLE_FORCED			/* somebody forced it to roll back; nothing published */
+} StblSettled;
+
+typedef struct StblSettle
+{
+	StblDoc    *doc;
+	StblSettled result;
+	StblError	err;
+} StblSettle;
+
+extern void stbl_settle_commit(StblTable *table, StblSettle *settles, int n, bool trusted, int64_t deadline_us);
+
+/*
+ * Rolls mutations back: a version that removes PREPARED (published also when
+ * the snapshot has none, unless the document is an INSERT or `sent` is false:
+ * it takes the slot in which a late PUT could still land), then the document
+ * COMPLETE / ROLLED_BACK.
+ */
+extern void stbl_settle_rollback(StblTable *table, StblSettle *settles, int n, bool sent, int64_t deadline_us);
+
+/*
+ * What a writer does before its own work: publishes what this database owes
+ * on this table (witness rows of its root whose mutation the snapshot has not
+ * applied), and deletes up to 100 witness rows whose documents are COMPLETE
+ * or gone.  What cannot be published is a WARNING and holds up nobody.
+ */
+extern void stbl_settle_owed(StblTable *table, bool delete_witnesses, int64_t deadline_us);
+
+/*
+ * A PREPARED met by a writer: if its coordinator is ours and its owner's lock
+ * free, it is settled by the witness, commit or rollback, and true returned:
+ * refresh and try again.  Otherwise false.
+ */
+extern bool stbl_settle_guard(StblTable *table, const char *wal_id, const StblCoordinator *coordinator, int64_t deadline_us);
+
+/*
+ * Domains APPLIED or ABORTED that may be removed with the version about to
+ * be built on `base`: their documents were found COMPLETE or gone by a GET
+ * made after base was read.  At most max looked at; those already known
+ * COMPLETE to this session cost no GET.  Returns palloc'd domain names.
+ */
+extern char **stbl_settle_removable(StblTable *table, StblSnapshot *base, int max, int *n, int64_t deadline_us);
+
+/* The session has seen this document COMPLETE. */
+extern void stbl_settle_seen_complete(const char *wal_id);
+
+#endif							/* STBL_SETTLE_H */

@@ -1,0 +1,188 @@
+/* Witness rows and the locks that go with them (witness.h). */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "common/hashfn.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "common/pgmem.h"
+#include "wal/wal_int.h"
+#include "wal/witness.h"
+
+#define ANUM_WAL_ID 1
+#define ANUM_ROOT 3
+#define N_COLUMNS 5
+
+/* field4 of the lock tags: advisory locks of SQL use 1 and 2. */
+#define LOCK_OWNER 7
+#define LOCK_PUBLISH 8
+
+void
+stbl_witness_insert(const char *wal_id, Oid server_oid, const char *root, const char *table_id, Oid role_oid)
+{
+	Relation	rel = table_open(stbl_internal_table("witness"), RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *rinfo = makeNode(ResultRelInfo);
+
+	InitResultRelInfo(rinfo, rel, 1, NULL, 0);
+	ExecOpenIndices(rinfo, false);
+	ExecClearTuple(slot);
+	slot->tts_values[0] = CStringGetTextDatum(wal_id);
+	slot->tts_values[1] = ObjectIdGetDatum(server_oid);
+	slot->tts_values[2] = CStringGetTextDatum(root);
+	slot->tts_values[3] = CStringGetTextDatum(table_id);
+	slot->tts_values[4] = ObjectIdGetDatum(role_oid);
+	memset(slot->tts_isnull, false, N_COLUMNS);
+	ExecStoreVirtualTuple(slot);
+	simple_table_tuple_insert(rel, slot);
+	if (rinfo->ri_NumIndices > 0)
+		(void) ExecInsertIndexTuples(rinfo, slot, estate, false, false, NULL, NIL);
+	ExecCloseIndices(rinfo);
+	ExecDropSingleTupleTableSlot(slot);
+	FreeExecutorState(estate);
+	table_close(rel, RowExclusiveLock);
+}
+
+/* Looks a witness up by its key; with remove, deletes it unless somebody else is at it. */
+static bool
+find_witness(const char *wal_id, bool remove)
+{
+	Relation	rel = table_open(stbl_internal_table("witness"), remove ? RowExclusiveLock : AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *indexes = RelationGetIndexList(rel);
+	bool		found;
+
+	ScanKeyInit(&key, ANUM_WAL_ID, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(wal_id));
+	key.sk_collation = C_COLLATION_OID;
+	scan = systable_beginscan(rel, indexes ? linitial_oid(indexes) : InvalidOid, indexes != NIL, SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found && remove)
+	{
+		TM_FailureData failure;
+
+		(void) table_tuple_delete(rel, &tuple->t_self, GetCurrentCommandId(true), SnapshotSelf, InvalidSnapshot,
+								  false, &failure, false);
+	}
+	systable_endscan(scan);
+	table_close(rel, remove ? NoLock : AccessShareLock);
+	return found;
+}
+
+bool
+stbl_witness_exists(const char *wal_id)
+{
+	return find_witness(wal_id, false);
+}
+
+void
+stbl_witness_delete(const char *wal_id)
+{
+	(void) find_witness(wal_id, true);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+char	  **
+stbl_witness_list(const char *root, int *n)
+{
+	Relation	rel = table_open(stbl_internal_table("witness"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf, 0, NULL);
+	HeapTuple	tuple;
+	int			cap = 16;
+	char	  **ids = palloc(sizeof(char *) * cap);
+
+	*n = 0;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		char	   *row_root = TextDatumGetCString(heap_getattr(tuple, ANUM_ROOT, RelationGetDescr(rel), &isnull));
+
+		if (root != NULL && strcmp(row_root, root) != 0)
+			continue;
+		if (*n == cap)
+			ids = repalloc(ids, sizeof(char *) * (cap *= 2));
+		ids[(*n)++] = TextDatumGetCString(heap_getattr(tuple, ANUM_WAL_ID, RelationGetDescr(rel), &isnull));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	qsort(ids, *n, sizeof(char *), compare_ids);
+	return ids;
+}
+
+/* ---- locks ---- */
+
+static void
+set_tag(LOCKTAG *tag, const char *name, uint16 kind)
+{
+	uint64		h = hash_bytes_extended((const unsigned char *) name, strlen(name), 0);
+
+	/* Database 0: clusters' databases share storage, so they share these locks. */
+	SET_LOCKTAG_ADVISORY(*tag, InvalidOid, (uint32) (h >> 32), (uint32) h, kind);
+}
+
+/* Held by the top-level transaction, whatever subtransaction takes it. */
+static bool
+take_lock(const char *name, uint16 kind, bool dont_wait)
+{
+	LOCKTAG		tag;
+	ResourceOwner owner = CurrentResourceOwner;
+	LockAcquireResult result;
+
+	set_tag(&tag, name, kind);
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	PG_TRY();
+	{
+		result = LockAcquire(&tag, ExclusiveLock, false, dont_wait);
+	}
+	PG_FINALLY();
+	{
+		CurrentResourceOwner = owner;
+	}
+	PG_END_TRY();
+	return result != LOCKACQUIRE_NOT_AVAIL;
+}
+
+bool
+stbl_owner_lock(const char *wal_id, bool dont_wait)
+{
+	return take_lock(wal_id, LOCK_OWNER, dont_wait);
+}
+
+void
+stbl_owner_unlock(const char *wal_id)
+{
+	LOCKTAG		tag;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	set_tag(&tag, wal_id, LOCK_OWNER);
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	CurrentResourceOwner = owner;
+}
+
+void
+stbl_publish_lock(const char *root)
+{
+	(void) take_lock(root, LOCK_PUBLISH, false);
+}

@@ -179,9 +179,12 @@ parse_column(Parse *p, StblCursor *cur, int leaf, StblPqChunk *chunk)
 	if (dict_offset > 0 && dict_offset < data_offset)
 		data_offset = dict_offset;
 
-	/* a chunk of nothing may have no place either */
-	if (chunk->n_values == 0 && length == 0)
+	/* a chunk of no values is never read, and some writers give it no place */
+	if (chunk->n_values == 0)
+	{
 		data_offset = 4;
+		length = 0;
+	}
 	if (codec < 0 || codec > INT32_MAX || length < 0 || chunk->n_values < 0 || data_offset < 4 ||
 		(uint64_t) data_offset > p->data_end || (uint64_t) length > p->data_end - (uint64_t) data_offset)
 		return stbl_fail(p->err, STBL_ERR_CORRUPT, "Parquet column \"%s\" has %lld values in %lld bytes at offset %lld, outside of its file",

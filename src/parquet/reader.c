@@ -129,7 +129,7 @@ parse_header(StblCursor *cur, PageHeader *h)
 			h->size = int_field(cur, &f);
 		else if (f.id == 3)
 			h->stored = int_field(cur, &f);
-		else if (f.id == 4)
+		else if (f.id == 4 && f.type == STBL_T_I32)
 		{
 			h->crc = (uint32_t) int_field(cur, &f);
 			h->has_crc = true;
@@ -213,9 +213,10 @@ bad_levels(ChunkReader *r)
 static void
 make_level_room(ChunkReader *r, size_t n)
 {
-	size_t		cap = r->levels_cap * 2;
+	size_t		cap = r->levels_cap > 0 ? r->levels_cap * 2 : 64;
 
-	if (n <= r->levels_cap)
+	/* at first even for none, so that both arrays have an address */
+	if (n <= r->levels_cap && r->levels_cap > 0)
 		return;
 	if (cap < n)
 		cap = n;

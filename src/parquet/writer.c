@@ -50,6 +50,8 @@ stbl_pq_writer_new(StblMem *mem, const StblPqSchema *schema, const StblPqWriterO
 		w->options.page_bytes = DEFAULT_PAGE_BYTES;
 	if (w->options.page_bytes > MAX_PAGE_BYTES)
 		w->options.page_bytes = MAX_PAGE_BYTES;
+	if (w->options.level > ZSTD_maxCLevel())
+		w->options.level = ZSTD_maxCLevel();
 	if (options->created_by != NULL)
 		w->options.created_by = stbl_strdup(mem, options->created_by);
 	w->stats = stbl_alloc0(mem, n * sizeof(StblPqStats));
@@ -67,7 +69,7 @@ stbl_pq_writer_new(StblMem *mem, const StblPqSchema *schema, const StblPqWriterO
 	w->dict.mem = mem;
 	if (options->codec == STBL_PQ_ZSTD)
 	{
-		size_t		size = ZSTD_estimateCCtxSize(options->level);
+		size_t		size = ZSTD_estimateCCtxSize(w->options.level);
 
 		w->zstd = ZSTD_initStaticCCtx(stbl_alloc(mem, size), size);
 	}

@@ -1,0 +1,25 @@
+#!/bin/bash
+# Installs what building and testing need, on Debian 12 as root.  Does
+# nothing where all of it is there.
+set -eu
+
+packages="postgresql-15 postgresql-client-15 postgresql-server-dev-15 gcc clang make
+	libjson-c-dev libroaring-dev libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev
+	libipc-run-perl perl python3 python3-venv rsync procps"
+
+missing=""
+for p in $packages; do
+	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# The tests bring their own clusters; do not let the package start one.
+if [ ! -e /etc/postgresql-common/createcluster.conf ] && ! command -v pg_lsclusters >/dev/null; then
+	mkdir -p /etc/postgresql-common
+	echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf
+fi
+apt-get update -qq
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null

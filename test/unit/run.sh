@@ -1,0 +1,34 @@
+#!/bin/bash
+# Builds and runs the unit tests under AddressSanitizer and UBSan; prints TAP.
+set -u
+cd "$(dirname "$0")/../.."
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+pure="src/common/mem.c src/common/buf.c src/common/error.c src/common/json.c src/common/codec.c
+	src/parquet/*.c src/delta/schema.c src/delta/stats.c src/delta/action.c src/delta/action_write.c
+	src/delta/dv.c src/delta/guard.c src/delta/checkpoint_read.c src/delta/checkpoint_write.c
+	src/wal/statedoc.c src/wal/statedoc_write.c src/store/file.c src/store/file_path.c src/store/file_list.c"
+flags="-std=gnu99 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=undefined -I src -I test/unit"
+failed=0
+n=0
+objects=""
+for f in $pure; do
+	o="$out/$(echo "$f" | tr '/' '_').o"
+	# shellcheck disable=SC2086
+	gcc $flags -c -o "$o" "$f" || failed=1
+	objects="$objects $o"
+done
+for t in test/unit/test_*.c; do
+	name=$(basename "$t" .c)
+	# shellcheck disable=SC2086
+	if gcc $flags -o "$out/$name" "$t" $objects -ljson-c -lroaring -lzstd -lsnappy -llz4 -lz -lm; then
+		echo "# $name"
+		"$out/$name" || failed=1
+	else
+		echo "not ok - $name does not build"
+		failed=1
+	fi
+	n=$((n + 1))
+done
+[ "$n" -gt 0 ] && exit $failed
+exit 1

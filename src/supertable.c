@@ -101,6 +101,10 @@ define_settings(void)
 							"Sets the number of rows in a row group of a new superfile.",
 							"A writing backend holds one row group in memory.",
 							&stbl_row_group_rows, 131072, 1, 16777216, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("supertable.superfile_size",
+							"Sets the size at which a superfile is closed and sent to storage.",
+							"A load that reaches it commits by two-phase.",
+							&stbl_superfile_kb, 128 * 1024, 1, 1024 * 1024, PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("supertable");
 }
 

@@ -43,6 +43,8 @@ stbl_pq_encode_plain(StblBuf *out, const StblVec *values, size_t first, size_t n
 	size_t		size = stbl_pq_plain_size(values, first, n);
 	uint8_t    *p = stbl_buf_reserve(out, size);
 
+	if (n == 0)
+		return;
 	if (values->kind == STBL_VEC_BOOL)
 	{
 		const uint8_t *v = values->values + first;
@@ -62,7 +64,7 @@ stbl_pq_encode_plain(StblBuf *out, const StblVec *values, size_t first, size_t n
 			p += 4 + (size_t) len;
 		}
 	}
-	else if (size > 0)
+	else
 		memcpy(p, values->values + first * values->width, size);
 	out->len += size;
 }

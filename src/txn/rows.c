@@ -31,6 +31,7 @@
 
 int			stbl_row_group_rows = 131072;
 int			stbl_compression = STBL_PQ_ZSTD;
+int			stbl_superfile_kb = 128 * 1024;
 
 void
 stbl_rows_init(StblTxnTable *tt)
@@ -282,7 +283,7 @@ stbl_txn_row_done(StblTxnTable *tt)
 	if (!batch_is_full(tt->batch))
 		return;
 	stbl_rows_flush(tt, false);
-	if (stbl_pq_writer_offset(f->writer) >= STBL_SUPERFILE_BYTES || f->n_rows >= STBL_MAX_POSITION - stbl_row_group_rows)
+	if (stbl_pq_writer_offset(f->writer) >= (uint64) stbl_superfile_kb * 1024 || f->n_rows >= STBL_MAX_POSITION - stbl_row_group_rows)
 	{
 		stbl_rows_seal(tt, f);
 		stbl_txn_upload(tt, f);

@@ -9,7 +9,6 @@
 #include "txn/txn.h"
 #include "wal/settle.h"
 
-#define STBL_SUPERFILE_BYTES ((uint64) 128 * 1024 * 1024)
 #define STBL_BATCH_BYTES ((size_t) 64 * 1024 * 1024)
 #define STBL_SPOOL_MEMORY ((size_t) 4 * 1024 * 1024)
 #define STBL_SETTLE_US ((int64) 5 * 1000 * 1000)	/* deadline of what a commit or abort callback tries */

@@ -1,0 +1,174 @@
+# Every storage operation of every kind of transaction is a crash point.
+#
+# The operations are those of an undisturbed run.  At each the backend dies
+# before it, or after it; its answer is lost; or the PUT lands after its
+# sender's death, when another has recovered already.  Then another backend
+# recovers, and what the tables hold is compared with what the client was
+# told.  Covers G1-G3, L1, L5, L7, L39, L61.
+use strict;
+use warnings;
+use Supertable;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('crash');
+my $lake = lake_of($node);
+my $spool = "$lake-spool";
+my $log = "$lake-ops.log";
+mkdir $spool;
+sql($node, q{
+	CREATE FUNCTION land(text, text) RETURNS int AS '$libdir/supertable_store_fault', 'store_fault_land' LANGUAGE C STRICT;
+	CREATE TABLE heap (name text, what text);
+	CREATE EXTENSION IF NOT EXISTS supertable});
+
+my $seq = 0;
+my %count;
+
+# Runs a script in a session of its own: 'ok', 'error <SQLSTATE>', or 'died'.
+sub run_session
+{
+	my ($script) = @_;
+	my ($rc, $out, $err) = sql_err($node, $script);
+	return 'ok' if $rc == 0;
+	return 'died' if $err =~ /server closed the connection|terminating connection|connection to server was lost|could not send data/;
+	return "error $1" if $err =~ /ERROR:\s+(\w{5}):/;
+	return "error $err";
+}
+
+sub faults
+{
+	my ($at, $ops, $action) = @_;
+	return "SET store_fault.spool = '$spool'; SET store_fault.log = '$log'; SET store_fault.ops = '$ops'; SET store_fault.action = '$action'; SET store_fault.at = $at; SET supertable.retry_deadline = '20s';\n";
+}
+
+sub operations
+{
+	my @ops = map { [ (split / /)[ 1, 2, 3, 4 ] ] } split /\n/, (-e $log ? read_file($log) : '');
+	unlink $log;
+	return @ops;
+}
+
+sub land { return sql($node, "LOAD 'supertable'; SELECT land('file://$lake', '$spool')"); }
+
+# One scenario: setup, the script that is disturbed, the state before and after it.
+sub scenario
+{
+	my (%s) = @_;
+	my $one = sub {
+		my ($at, $ops, $action) = @_;
+		my $t = 'x' . $seq++;
+		my $fill = sub { my $q = $_[0]; $q =~ s/\bT\b/$t/g; $q =~ s/\bU\b/${t}u/g; return $q; };
+		sql($node, $fill->("CREATE FOREIGN TABLE T (id int, v text) SERVER lake OPTIONS (path 'T');
+			CREATE FOREIGN TABLE U (id int, v text) SERVER lake OPTIONS (path 'U');") . $fill->($s{setup} // ''));
+		$s{prepare}->($t) if $s{prepare};
+		unlink $log;
+		my $told = run_session(faults($at, $ops, $action) . $fill->($s{script}));
+		wait_up($node) if $told eq 'died';
+		my @ops = operations();
+		my $state = sub { return sql($node, $fill->($s{state})); };
+		return ($t, $told, $fill, $state, @ops);
+	};
+
+	my ($t, $told, $fill, $state, @ops) = $one->(0, 'all', 'none');
+	is($told, $s{told} // 'ok', "$s{name}: undisturbed") or return;
+	is($state->(), $s{told} ? $s{before} : $s{after}, "$s{name}: undisturbed state");
+	my @writes = grep { $_->[1] =~ /PUT|DELETE/ } @ops;
+	cmp_ok(scalar @writes, '>', 0, "$s{name}: " . scalar(@ops) . ' operations, ' . scalar(@writes) . ' writes');
+
+	my @points;
+	push @points, map { [ $_, 'all', 'kill_before' ] } 1 .. @ops;
+	push @points, map { my $i = $_; map { [ $i, 'write', $_ ] } qw(kill_after lose_answer) } 1 .. @writes;
+	push @points, map { my $i = $_; ($writes[ $i - 1 ][1] =~ /PUT/) ? map { [ $i, 'write', $_ ] } qw(late_kill late_unknown) : () } 1 .. @writes;
+	my ($hit, @bad) = (0);
+	for my $p (@points)
+	{
+		my ($at, $ops, $action) = @$p;
+		my ($t, $told, $fill, $state, @done) = $one->($at, $ops, $action);
+		my $what = "$s{name}: $action at $ops $at (told: $told)";
+		$hit++ if grep { $_->[3] eq $action } @done;
+		$count{$action}++;
+		my $problem = sub { push @bad, "$what: $_[0]"; };
+		$problem->('the operation was not met') unless grep { $_->[3] eq $action } @done;
+		$problem->('the backend did not die') if $action =~ /kill/ && $told ne 'died';
+		$problem->('the outcome was not told') if $told =~ /40003/;
+		my $recover = sub { sql($node, $fill->("SELECT supertable_recover('T'), supertable_recover('U')")) };
+		select(undef, undef, undef, $s{lease}) if $s{lease};	# the dead sweep's leases
+		$recover->();
+		my $now = $state->();
+		my @allowed = $told eq 'ok' ? ($s{after}) : $told =~ /^error/ ? ($s{before}) : ($s{before}, $s{after});
+		@allowed = ($s{before}) if $s{told};
+		@allowed = ($s{after}) if $s{always};
+		$problem->("state is $now, allowed: @allowed") unless grep { $_ eq $now } @allowed;
+		if ($action =~ /late/)
+		{
+			# The deciding PUT of a one-phase transaction may still land: its
+			# client was told nothing, and nobody has decided otherwise.
+			land();
+			$recover->();
+			my $later = $state->();
+			my $may = $s{one_phase} && $told eq 'died' && $later eq $s{after};
+			$problem->("a PUT that landed late changed $now to $later") if $later ne $now && !$may;
+		}
+		my $open = sql($node, $fill->("SELECT count(*) FROM (SELECT * FROM supertable_wal('T') UNION ALL SELECT * FROM supertable_wal('U')) w WHERE state <> 'COMPLETE' OR problem IS NOT NULL"));
+		$problem->("$open mutations are left open") if $open ne '0';
+		my ($rc, undef, $err) = sql_err($node, $fill->("INSERT INTO T VALUES (777, 'next'); UPDATE T SET v = 'next' WHERE id = 1; SELECT 1 / (count(*))::int FROM T WHERE id = 777"));
+		$problem->("the next commit failed: $err") if $rc != 0;
+		sql($node, $fill->('DROP FOREIGN TABLE T, U'));
+		last if @bad > 5;
+	}
+	is($hit, scalar @points, "$s{name}: every one of " . scalar(@points) . ' points was met');
+	is(join("\n", @bad), '', "$s{name}: every state is the one the client was told");
+}
+
+my $rows = "INSERT INTO T SELECT i, 'row' FROM generate_series(1, 10) i; INSERT INTO U SELECT i, 'row' FROM generate_series(1, 10) i; DELETE FROM heap;";
+my $both = "SELECT (SELECT count(*) || ',' || coalesce(sum(id), 0) || ',' || count(*) FILTER (WHERE v = 'new') FROM T WHERE id <> 777) || ' '
+	|| (SELECT count(*) || ',' || coalesce(sum(id), 0) || ',' || count(*) FILTER (WHERE v = 'new') FROM U) || ' ' || (SELECT count(*) FROM heap)";
+
+scenario(name => 'one-phase INSERT', one_phase => 1, setup => $rows, state => $both,
+	script => "INSERT INTO T VALUES (100, 'new')", before => '10,55,0 10,55,0 0', after => '11,155,1 10,55,0 0');
+scenario(name => 'first INSERT', one_phase => 1, setup => 'DELETE FROM heap;', state => $both,
+	script => "INSERT INTO T VALUES (100, 'new')", before => '0,0,0 0,0,0 0', after => '1,100,1 0,0,0 0');
+scenario(name => 'one-phase UPDATE', one_phase => 1, setup => $rows, state => $both,
+	script => "UPDATE T SET v = 'new' WHERE id <= 3", before => '10,55,0 10,55,0 0', after => '10,55,3 10,55,0 0');
+scenario(name => 'one-phase DELETE', one_phase => 1, setup => $rows, state => $both,
+	script => 'DELETE FROM T WHERE id <= 3', before => '10,55,0 10,55,0 0', after => '7,49,0 10,55,0 0');
+scenario(name => 'two-phase, heap and two supertables', setup => $rows, state => $both,
+	script => "BEGIN; INSERT INTO heap VALUES ('a', 'b'); UPDATE T SET v = 'new' WHERE id <= 3; DELETE FROM U WHERE id = 10; INSERT INTO U VALUES (100, 'new'); COMMIT",
+	before => '10,55,0 10,55,0 0', after => '10,55,3 10,145,1 1');
+scenario(name => 'two-phase INSERT', setup => $rows, state => $both,
+	script => "BEGIN; INSERT INTO heap VALUES ('a', 'b'); INSERT INTO T VALUES (100, 'new'); COMMIT",
+	before => '10,55,0 10,55,0 0', after => '11,155,1 10,55,0 1');
+scenario(name => 'savepoint rolled back', setup => $rows, state => $both,
+	script => "BEGIN; INSERT INTO heap VALUES ('a', 'b'); UPDATE T SET v = 'new' WHERE id <= 3; SAVEPOINT s; DELETE FROM T; INSERT INTO U VALUES (5, 'new'); ROLLBACK TO s; INSERT INTO T VALUES (100, 'new'); COMMIT",
+	before => '10,55,0 10,55,0 0', after => '11,155,4 10,55,0 1');
+scenario(name => 'spilling COPY', setup => 'DELETE FROM heap;' . $rows, state => $both,
+	script => "SET supertable.row_group_rows = 100; SET supertable.superfile_size = '1kB'; BEGIN; INSERT INTO heap VALUES ('a', 'b'); INSERT INTO T SELECT i, 'new' FROM generate_series(101, 350) i; COMMIT",
+	before => '10,55,0 10,55,0 0', after => '260,56430,250 10,55,0 1');
+
+# The second table's conflict ends the transaction after the first one's PREPARED.
+my $psql = 'psql -XAtq -h ' . $node->host . ' -p ' . $node->port . ' -d postgres';
+scenario(name => 'abort after PREPARED', setup => $rows, state => $both, told => 'error 40001',
+	script => "BEGIN; INSERT INTO heap VALUES ('a', 'b'); UPDATE T SET v = 'new' WHERE id <= 3; UPDATE U SET v = 'new' WHERE id = 1;\n\\! $psql -c \"UPDATE U SET v = 'other' WHERE id = 1\"\nCOMMIT",
+	before => '10,55,0 10,55,0 0', after => '10,55,0 10,55,0 0');
+
+# A sweep over an owed mutation, an undecided one, and a request.
+scenario(name => 'recovery sweep', setup => $rows, state => $both, always => 1,
+	prepare => sub {
+		my ($t) = @_;
+		# owed: dies at its first write after the commit record (objects, document, PREPARED come before)
+		run_session(faults(4, 'write', 'kill_before') . "BEGIN; INSERT INTO heap VALUES ('a', 'b'); UPDATE $t SET v = 'new' WHERE id <= 3; COMMIT");
+		wait_up($node);
+		# undecided: dies right after PREPARED
+		run_session(faults(3, 'write', 'kill_after') . "BEGIN; INSERT INTO heap VALUES ('a', 'b'); UPDATE $t SET v = 'lost' WHERE id = 4; COMMIT");
+		wait_up($node);
+		my $id = sprintf '%032x', 0x7000 + $seq;
+		write_file(doc_path($node, $t, $id), sprintf('{"wal_id":"%s","schema_version":1,"op_kind":"DELETE","state":"INTENT","created_at":"2026-01-01T00:00:00Z","lease":null,"predicate_repr":"","target_ids":["%032x"],"new_row_count":null,"new_row_content_hash":null,"preallocated_superfile_id":null,"minted_id_spans":null,"tombstone_progress":[{"target_id":"%032x","outcome":"PENDING","tombstoned_in_superfile":null}]}', $id, 9, 9));
+	},
+	lease => 0.2,
+	script => "SELECT supertable_recover('T', lease => interval '0.2 s')", before => '9,45,3 10,55,0 1', after => '9,45,3 10,55,0 1');
+
+my $n = 0;
+$n += $_ for values %count;
+note("$n crash points: " . join(', ', map { "$count{$_} $_" } sort keys %count));
+print "# $n crash points\n";
+done_testing();

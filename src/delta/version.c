@@ -157,6 +157,10 @@ place_vectors(StblVersion *v)
 		if (c->file->dv != NULL && c->file->dv->cardinality != (int64) c->n_before)
 			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 							errmsg("deletion vector of \"%s\" does not have the cardinality its descriptor says", c->file->path)));
+		/* Of a superfile without a live row nothing is kept. */
+		c->all_dead = c->file->n_rows >= 0 && n >= (uint64) c->file->n_rows;
+		if (c->all_dead)
+			continue;
 		roaring_bitmap_run_optimize(c->bitmap);
 		foreach(lc2, c->durable)
 		{
@@ -211,10 +215,13 @@ add_feature(char ***features, int *n, const char *name)
 static bool
 needed_protocol(StblVersion *v, StblProtocol *out)
 {
-	bool		needs_dv = v->changes != NIL;
+	bool		needs_dv = false;
 	bool		needs_ntz = false;
 	ListCell   *lc;
 
+	foreach(lc, v->changes)
+		if (!((StblChange *) lfirst(lc))->all_dead)
+			needs_dv = true;
 	foreach(lc, v->adds)
 		if (((StblAdd *) lfirst(lc))->dv != NULL)
 			needs_dv = true;
@@ -323,6 +330,8 @@ write_change(StblBuf *out, const StblChange *c, int64 now_ms)
 	remove.default_row_commit_version = f->default_row_commit_version;
 	remove.extended = true;
 	stbl_write_remove(out, &remove);
+	if (c->all_dead)
+		return;
 
 	memset(&add, 0, sizeof(add));
 	add.path = f->path;

@@ -138,7 +138,7 @@ stbl_file_list(StblFileStore *store, StblRequest *req)
 	if (slash != NULL)
 	{
 		const char *name;
-		char		probe[1100];
+		char		probe[1102];
 
 		memcpy(folder, req->key, slash - req->key + 1);
 		folder[slash - req->key + 1] = '\0';

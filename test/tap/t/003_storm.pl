@@ -1,0 +1,146 @@
+# Eight backends, 30 seconds: random one- and two-phase transactions over a
+# heap table and a supertable, killed at random, the server stopped at once
+# now and then.  Covers G1-G4, L1, L2, L8.
+use strict;
+use warnings;
+use Supertable;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use POSIX ();
+use Time::HiRes qw(time sleep);
+
+my $seconds = $ENV{STBL_LONG} ? 600 : 30;
+my $workers = 8;
+my $node = new_node('storm', plain => 1);
+my $dir = lake_of($node) . '-out';
+mkdir $dir;
+srand(20261125);
+
+# 20 rows of its own for each worker, 10 that all fight for.
+my $n_rows = $workers * 20 + 10;
+sql($node, "
+	CREATE FOREIGN TABLE acc (id int, bal bigint) SERVER lake OPTIONS (path 'acc');
+	CREATE FOREIGN TABLE ledger (no bigint) SERVER lake OPTIONS (path 'ledger');
+	CREATE TABLE hacc (id int PRIMARY KEY, bal bigint);
+	CREATE TABLE hledger (no bigint);
+	INSERT INTO acc SELECT i, 1000 FROM generate_series(0, $n_rows - 1) i;
+	INSERT INTO hacc SELECT i, 1000 FROM generate_series(0, $n_rows - 1) i");
+my $total = 2 * 1000 * $n_rows;
+
+my @psql = ('psql', '-XAtq', '-h', $node->host, '-p', $node->port, '-d', 'postgres', '-f', '-');
+
+sub worker
+{
+	my ($w, $until) = @_;
+	my $no = $w * 1_000_000_000;
+	srand(7 + $w);
+	my $own = sub { return 10 + $w * 20 + int(rand(20)); };
+	my $shared = sub { return int(rand(10)); };
+	while (time < $until)
+	{
+		my $script = "\\set VERBOSITY verbose\n";
+		for (1 .. 8)
+		{
+			my $kind = (qw(insert update update two two two fight read))[ int(rand(8)) ];
+			my ($a, $b, $x) = ($own->(), $own->(), 1 + int(rand(9)));
+			$no++;
+			my $q;
+			if ($kind eq 'insert') { $q = "INSERT INTO ledger VALUES ($no);" }
+			elsif ($kind eq 'update')
+			{
+				$b = $a == 10 + $w * 20 ? $a + 1 : $a - 1;
+				$q = "UPDATE acc SET bal = bal + CASE WHEN id = $a THEN $x ELSE -$x END WHERE id IN ($a, $b);";
+			}
+			elsif ($kind eq 'read') { $q = "SELECT 'READ', count(*), count(DISTINCT id) FROM acc;" }
+			else
+			{
+				($a, $b) = ($shared->(), $shared->()) if $kind eq 'fight';
+				my $hb = $kind eq 'fight' ? $own->() : $b;
+				$q = "BEGIN\\; UPDATE acc SET bal = bal + $x WHERE id = $a\\; UPDATE hacc SET bal = bal - $x WHERE id = $hb\\; INSERT INTO ledger VALUES ($no)\\; INSERT INTO hledger VALUES ($no)\\; COMMIT;";
+			}
+			$script .= "\\echo BEGUN $kind $no\n$q\n\\if :ERROR\n\\echo FAILED $kind $no :SQLSTATE :LAST_ERROR_MESSAGE\nROLLBACK;\n\\else\n\\echo ACK $kind $no\n\\endif\n";
+		}
+		open(my $p, '|-', "@psql >> $dir/out.$w 2>> $dir/err.$w") or die;
+		print $p $script;
+		close $p;
+	}
+	POSIX::_exit(0);
+}
+
+my $until = time + $seconds;
+my @pids;
+for my $w (0 .. $workers - 1)
+{
+	my $pid = fork // die;
+	if ($pid == 0) { $SIG{PIPE} = 'IGNORE'; worker($w, $until); }
+	push @pids, $pid;
+}
+
+my ($kills, $restarts) = (0, 0);
+my $last_restart = time;
+while (time < $until)
+{
+	sleep(0.6);
+	if (time - $last_restart > 8)
+	{
+		$node->stop('immediate');
+		$node->start;
+		$restarts++;
+		$last_restart = time;
+		next;
+	}
+	my ($out, $err) = ('', '');
+	my $rc = $node->psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1},
+		stdout => \$out, stderr => \$err, on_error_die => 0);
+	$kills++ if $rc == 0 && $out =~ /^\d+$/ && kill('KILL', $out);
+}
+waitpid $_, 0 for @pids;
+wait_up($node);
+
+my %recovered;
+my @report = split /\|/, sql($node, 'SELECT sum(n_scanned), sum(n_full_pipeline_completed + n_tombstone_only_completed), sum(n_rolled_back), sum(n_quarantined + n_in_doubt + n_held_by_peer + n_cas_lost) FROM supertable_recover()');
+
+my (%acked, %begun, %failed, %count, @wrong_reads, @bad_conflicts);
+for my $w (0 .. $workers - 1)
+{
+	my @lines = split /\n/, read_file("$dir/out.$w");
+	for (@lines)
+	{
+		if (/^BEGUN (\w+) (\d+)/) { $begun{$2} = $1 }
+		elsif (/^ACK (\w+) (\d+)/) { $acked{$2} = $1; $count{$1}++ }
+		elsif (/^FAILED (\w+) (\d+) (\S+)\s?(.*)/)
+		{
+			$failed{$3}++;
+			delete $begun{$2} unless $3 eq '00000' || $3 =~ /^57P|^08|^40003/;
+			push @bad_conflicts, $_ if $3 eq '40001' && $1 ne 'fight' && !/undecided transaction/;
+		}
+		elsif (/^READ\|(\d+)\|(\d+)/) { push @wrong_reads, $_ if $1 != $n_rows || $2 != $n_rows }
+	}
+}
+my $one = ($count{insert} // 0) + ($count{update} // 0);
+my $two = ($count{two} // 0) + ($count{fight} // 0);
+note("$one one-phase commits, $two two-phase commits, " . ($count{read} // 0) . " reads, " . ($failed{'40001'} // 0) . " serialization failures, $kills kills, $restarts restarts");
+print "# storm: $one one-phase commits, $two two-phase commits, " . ($failed{'40001'} // 0) . " 40001s, $kills kills, $restarts restarts; recovery: scanned $report[0], completed $report[1], rolled back $report[2]\n";
+
+cmp_ok($one, '>=', 500, 'at least 500 one-phase commits');
+cmp_ok($two, '>=', 500, 'at least 500 two-phase commits');
+cmp_ok($kills, '>=', 20, 'at least 20 kills');
+is($report[3], '0', 'nothing is quarantined, in doubt, held or lost after recovery');
+is(scalar @wrong_reads, 0, 'G1: every read of one statement saw every row once') or diag($wrong_reads[0]);
+is(scalar @bad_conflicts, 0, 'G4, L8: transactions of disjoint rows get no 40001') or diag($bad_conflicts[0]);
+is(sql($node, 'SELECT (SELECT sum(bal) FROM acc) + (SELECT sum(bal) FROM hacc)'), $total, 'the sum over both tables is conserved');
+is(sql($node, 'SELECT count(*), count(DISTINCT id) FROM acc'), "$n_rows|$n_rows", 'every row is there once');
+is(sql($node, 'SELECT count(*) FROM (SELECT no FROM ledger GROUP BY no HAVING count(*) > 1) d'), 0, 'G2: no change was applied twice');
+
+my %in_ledger = map { $_ => 1 } split /\n/, sql($node, 'SELECT no FROM ledger');
+my %in_heap = map { $_ => 1 } split /\n/, sql($node, 'SELECT no FROM hledger');
+my @lost = grep { $acked{$_} =~ /insert|two|fight/ && !$in_ledger{$_} } keys %acked;
+is(scalar @lost, 0, 'G2: no acknowledged change is lost') or diag("lost: @lost[0 .. ($#lost > 5 ? 5 : $#lost)]");
+my @half = grep { ($begun{$_} // '') =~ /two|fight/ && (($in_ledger{$_} // 0) != ($in_heap{$_} // 0)) } keys %begun;
+is(scalar @half, 0, 'G2, G3: heap and supertable agree on every transaction') or diag("half: @half[0 .. ($#half > 5 ? 5 : $#half)]");
+my @ghosts = grep { !$begun{$_} } keys %in_ledger;
+is(scalar @ghosts, 0, 'G3: nothing that failed is visible') or diag("ghosts: @ghosts[0 .. ($#ghosts > 5 ? 5 : $#ghosts)]");
+my ($rc, undef, $err) = sql_err($node, 'UPDATE acc SET bal = bal; INSERT INTO ledger VALUES (-1)');
+is($rc, 0, 'the next commits succeed') or diag($err);
+print "# errors met: ", join(', ', map { "$_ $failed{$_}" } sort keys %failed), "\n";
+done_testing();

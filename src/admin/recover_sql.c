@@ -8,6 +8,7 @@
 #include "catalog/pg_foreign_table.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -82,6 +83,26 @@ refuse_where_not_possible(const StblRecoverOptions *o)
 				 errhint("Only a dry run is possible here.")));
 }
 
+/* Text of a document, which is UTF-8: what this database's encoding cannot hold becomes '?'. */
+static Datum
+text_datum(const char *str)
+{
+	char	   *copy = pstrdup(str);
+
+	if (GetDatabaseEncoding() != PG_UTF8 || !pg_verifymbstr(copy, strlen(copy), true))
+		for (char *p = copy; *p != '\0'; p++)
+			if (IS_HIGHBIT_SET(*p))
+				*p = '?';
+	return CStringGetTextDatum(copy);
+}
+
+static void
+put_text(Datum *values, bool *nulls, int at, const char *str)
+{
+	nulls[at] = str == NULL;
+	values[at] = str ? text_datum(str) : (Datum) 0;
+}
+
 static void
 put_row(ReturnSetInfo *rsinfo, Oid relid, const StblRecoverReport *r, int64 elapsed_us, const char *problem)
 {
@@ -97,8 +118,7 @@ put_row(ReturnSetInfo *rsinfo, Oid relid, const StblRecoverReport *r, int64 elap
 	for (int i = 0; i < 12; i++)
 		values[i + 1] = Int64GetDatum(counts[i]);
 	values[13] = IntervalPGetDatum(elapsed);
-	nulls[14] = problem == NULL;
-	values[14] = problem ? CStringGetTextDatum(problem) : (Datum) 0;
+	put_text(values, nulls, 14, problem);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
@@ -144,7 +164,7 @@ sweep_quietly(Oid relid, const StblRecoverOptions *o, StblRecoverReport *r)
 
 		MemoryContextSwitchTo(cxt);
 		edata = CopyErrorData();
-		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED || edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+		if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION || edata->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
 			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
@@ -154,7 +174,7 @@ sweep_quietly(Oid relid, const StblRecoverOptions *o, StblRecoverReport *r)
 	MemoryContextSwitchTo(cxt);
 	CurrentResourceOwner = owner;
 	if (problem != NULL)
-		ereport(WARNING, (errmsg("could not recover supertable \"%s\": %s", get_rel_name(relid), problem)));
+		ereport(WARNING, (errmsg("could not recover supertable \"%s\": %s", get_rel_name(relid) ? get_rel_name(relid) : "?", problem)));
 	return problem;
 }
 
@@ -213,21 +233,20 @@ supertable_wal(PG_FUNCTION_ARGS)
 		Datum		values[11];
 		bool		nulls[11] = {false};
 
-#define PUT_TEXT(at, str) (nulls[at] = (str) == NULL, values[at] = (str) ? CStringGetTextDatum(str) : (Datum) 0)
-		PUT_TEXT(0, r->wal_id);
-		PUT_TEXT(1, r->op_kind);
-		PUT_TEXT(2, r->state);
+		put_text(values, nulls, 0, r->wal_id[0] ? r->wal_id : NULL);
+		put_text(values, nulls, 1, r->op_kind);
+		put_text(values, nulls, 2, r->state);
 		nulls[3] = !r->has_created;
 		values[3] = TimestampTzGetDatum(stbl_timestamptz_from_us(r->created_us));
-		PUT_TEXT(4, r->lease_owner);
+		put_text(values, nulls, 4, r->lease_owner);
 		nulls[5] = r->lease_owner == NULL;
 		values[5] = TimestampTzGetDatum(stbl_timestamptz_from_us(r->lease_expires_us));
-		PUT_TEXT(6, r->coordinator);
-		PUT_TEXT(7, r->predicate);
+		put_text(values, nulls, 6, r->coordinator);
+		put_text(values, nulls, 7, r->predicate);
 		values[8] = Int64GetDatum(r->n_targets);
 		values[9] = Int64GetDatum(r->n_new_rows);
-		PUT_TEXT(10, r->problem);
-#undef PUT_TEXT
+		nulls[8] = nulls[9] = r->state == NULL;
+		put_text(values, nulls, 10, r->problem);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

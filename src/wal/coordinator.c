@@ -157,11 +157,7 @@ cluster_id(void)
 			read_id_file(path, mine, id, &was_copied);
 		}
 	}
-	if (id[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("this cluster has no supertable cluster id"),
-				 errhint("On a primary one is made at the first use; or set supertable.cluster_id.")));
+	/* Empty on a standby that has none of its own: it decides nothing. */
 	return id;
 }
 

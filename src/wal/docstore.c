@@ -1,6 +1,7 @@
-/* State documents on storage. */
+/* State documents on storage: created once, then changed by compare-and-swap only. */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -20,7 +21,7 @@ static void
 document_text(const StblStateDoc *doc, StblBuf *text)
 {
 	stbl_buf_init(text, stbl_mem_in(CurrentMemoryContext));
-	stbl_doc_write(stbl_mem_in(CurrentMemoryContext), text, doc);
+	stbl_doc_write(text->mem, text, doc);
 }
 
 StblCall *
@@ -49,6 +50,73 @@ stbl_doc_update(StblTable *table, StblDoc *doc, int64 deadline_us)
 								pstrdup(doc->etag), deadline_us);
 }
 
+/* ---- what this session knows to be COMPLETE ---- */
+
+#define MAX_SEEN 20000
+
+typedef struct SeenEntry
+{
+	char		wal_id[STBL_ID_TEXT];
+	bool		rolled_back;
+} SeenEntry;
+
+static HTAB *seen = NULL;
+
+static void
+note_complete(const char *wal_id, bool rolled_back)
+{
+	SeenEntry  *entry;
+
+	if (seen != NULL && hash_get_num_entries(seen) >= MAX_SEEN)
+	{
+		hash_destroy(seen);
+		seen = NULL;
+	}
+	if (seen == NULL)
+	{
+		HASHCTL		ctl;
+
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = STBL_ID_TEXT;
+		ctl.entrysize = sizeof(SeenEntry);
+		ctl.hcxt = TopMemoryContext;
+		seen = hash_create("supertable complete mutations", 256, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	}
+	entry = hash_search(seen, wal_id, HASH_ENTER, NULL);
+	entry->rolled_back = rolled_back;
+}
+
+static void
+note_document(const StblStateDoc *doc)
+{
+	if (doc->state == STBL_COMPLETE)
+		note_complete(doc->wal_id, doc->outcome == STBL_OUTCOME_ROLLED_BACK);
+}
+
+void
+stbl_settle_seen_complete(const char *wal_id)
+{
+	note_complete(wal_id, false);
+}
+
+StblSeen
+stbl_seen(const char *wal_id)
+{
+	SeenEntry  *entry = seen == NULL ? NULL : hash_search(seen, wal_id, HASH_FIND, NULL);
+
+	if (entry == NULL)
+		return STBL_SEEN_NOT;
+	return entry->rolled_back ? STBL_SEEN_ROLLED_BACK : STBL_SEEN_COMMITTED;
+}
+
+bool
+stbl_seen_complete(const char *wal_id)
+{
+	return stbl_seen(wal_id) != STBL_SEEN_NOT;
+}
+
+/* ---- answers ---- */
+
 StblStatus
 stbl_doc_finish(StblCall *call, StblDoc *doc)
 {
@@ -58,65 +126,76 @@ stbl_doc_finish(StblCall *call, StblDoc *doc)
 	{
 		strlcpy(doc->etag, call->req.new_etag, sizeof(doc->etag));
 		doc->exists = true;
-		if (doc->doc.state == STBL_COMPLETE)
-			stbl_settle_seen_complete(doc->doc.wal_id);
+		note_document(&doc->doc);
 	}
 	return status;
+}
+
+/* The answer to a GET; FAILED names the object. */
+static StblStatus
+take_document(StblCall *call, StblMem *mem, const char *wal_id, StblDoc *doc, StblError *err)
+{
+	StblError	why;
+
+	memset(doc, 0, sizeof(*doc));
+	memset(err, 0, sizeof(*err));
+	switch (stbl_await(call))
+	{
+		case STBL_ST_OK:
+			break;
+		case STBL_ST_NOT_FOUND:
+			return STBL_ST_NOT_FOUND;
+		default:
+			stbl_call_error(call, err);
+			return STBL_ST_FAILED;
+	}
+	if (!stbl_doc_parse(mem, (const char *) call->req.body, call->req.body_len, wal_id, &doc->doc, &why))
+	{
+		stbl_fail(err, why.kind, "object \"%.200s\": %.250s", call->req.key, why.message);
+		strlcpy(err->detail, why.detail, sizeof(err->detail));
+		strlcpy(err->hint, why.hint, sizeof(err->hint));
+		return STBL_ST_FAILED;
+	}
+	strlcpy(doc->etag, call->req.new_etag, sizeof(doc->etag));
+	doc->exists = true;
+	note_document(&doc->doc);
+	return STBL_ST_OK;
 }
 
 StblStatus
 stbl_doc_read(StblTable *table, StblMem *mem, const char *wal_id, StblDoc *doc, int64 deadline_us, StblError *err)
 {
-	StblCall   *call = stbl_store_get(table->store, stbl_doc_key(table, wal_id), deadline_us);
-	StblStatus	status = stbl_await(call);
+	StblStatus	status;
 
-	if (status == STBL_ST_OK)
-	{
-		if (!stbl_doc_parse(mem, (char *) call->req.body, call->req.body_len, wal_id, &doc->doc, err))
-			status = STBL_ST_FAILED;
-		strlcpy(doc->etag, call->req.new_etag, sizeof(doc->etag));
-		doc->exists = true;
-		if (status == STBL_ST_OK && doc->doc.state == STBL_COMPLETE)
-			stbl_settle_seen_complete(wal_id);
-	}
-	else if (status != STBL_ST_NOT_FOUND)
-	{
-		stbl_call_error(call, err);
-		status = STBL_ST_FAILED;
-	}
-	stbl_call_free(call);
+	stbl_docs_read(table, mem, &wal_id, 1, doc, &status, err, deadline_us);
 	return status;
 }
 
-/* ---- what this session knows to be COMPLETE ---- */
-
-#define MAX_SEEN 20000
-
-static HTAB *seen = NULL;
-
 void
-stbl_settle_seen_complete(const char *wal_id)
+stbl_docs_read(StblTable *table, StblMem *mem, const char *const *wal_ids, int n, StblDoc *docs,
+			   StblStatus *status, StblError *errs, int64 deadline_us)
 {
-	HASHCTL		ctl;
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext cxt;
+	StblCall  **calls;
+	int			sent = 0;
 
-	if (seen != NULL && hash_get_num_entries(seen) >= MAX_SEEN)
+	if (n == 0)
+		return;
+	/* The ids may be those of the very documents that are overwritten. */
+	cxt = AllocSetContextCreate(outer, "supertable documents", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(cxt);
+	calls = palloc0(sizeof(StblCall *) * n);
+	for (int i = 0; i < n; i++)
 	{
-		hash_destroy(seen);
-		seen = NULL;
-	}
-	if (seen == NULL)
-	{
-		memset(&ctl, 0, sizeof(ctl));
-		ctl.keysize = STBL_ID_TEXT;
-		ctl.entrysize = STBL_ID_TEXT;
-		ctl.hcxt = TopMemoryContext;
-		seen = hash_create("supertable complete mutations", 256, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
-	}
-	(void) hash_search(seen, wal_id, HASH_ENTER, NULL);
-}
+		char		wal_id[STBL_ID_TEXT];
 
-bool
-stbl_seen_complete(const char *wal_id)
-{
-	return seen != NULL && hash_search(seen, wal_id, HASH_FIND, NULL) != NULL;
+		for (; sent < n && sent < i + STBL_WAL_IN_FLIGHT; sent++)
+			calls[sent] = stbl_store_get(table->store, stbl_doc_key(table, wal_ids[sent]), deadline_us);
+		strlcpy(wal_id, wal_ids[i], sizeof(wal_id));
+		status[i] = take_document(calls[i], mem, wal_id, &docs[i], &errs[i]);
+		stbl_call_free(calls[i]);
+	}
+	MemoryContextSwitchTo(outer);
+	MemoryContextDelete(cxt);
 }

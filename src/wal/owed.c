@@ -14,32 +14,48 @@
 #define MAX_DELETIONS 100
 
 static void
-warn_owed(StblTable *table, const StblSettle *s)
+warn_owed(StblTable *table, const char *wal_id, const StblError *err)
 {
 	ereport(WARNING,
-			(errmsg("mutation %s of table \"%s\" is committed, but could not be published", s->doc->doc.wal_id, table->root),
-			 s->err.message[0] ? errdetail("%s", s->err.message) : 0,
+			(errmsg("mutation %s of table \"%s\" is committed, but could not be published", wal_id, table->root),
+			 err->message[0] ? errdetail("%s", err->message) : 0,
 			 errhint("See supertable_wal().")));
 }
 
-/* A witness whose document is COMPLETE or gone has served. */
-static bool
-has_served(StblTable *table, const char *wal_id, StblDoc *doc, int64 deadline_us, StblError *err, bool *broken)
+/* Publishes those whose documents are not COMPLETE; returns how many were found to have served. */
+static int
+publish_owed(StblTable *table, const char **ids, int n, int64 deadline_us, const char **served)
 {
-	StblStatus	status;
+	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
+	StblDoc    *docs = palloc0(sizeof(StblDoc) * n);
+	StblStatus *status = palloc(sizeof(StblStatus) * n);
+	StblError  *errs = palloc(sizeof(StblError) * n);
+	StblSettle *owed = palloc0(sizeof(StblSettle) * n);
+	int			n_owed = 0;
+	int			n_served = 0;
 
-	*broken = false;
-	if (stbl_seen_complete(wal_id))
-		return true;
-	status = stbl_doc_read(table, stbl_mem_in(CurrentMemoryContext), wal_id, doc, deadline_us, err);
-	if (status == STBL_ST_NOT_FOUND)
-		return true;
-	if (status != STBL_ST_OK)
+	stbl_docs_read(table, mem, ids, n, docs, status, errs, deadline_us);
+	for (int i = 0; i < n; i++)
 	{
-		*broken = true;
-		return false;
+		bool		complete = status[i] == STBL_ST_OK && docs[i].doc.state == STBL_COMPLETE;
+
+		strlcpy(docs[i].doc.wal_id, ids[i], sizeof(docs[i].doc.wal_id));
+		if (status[i] == STBL_ST_FAILED)
+			warn_owed(table, ids[i], &errs[i]);
+		else if (complete && docs[i].doc.outcome != STBL_OUTCOME_ROLLED_BACK)
+			served[n_served++] = ids[i];
+		else
+			owed[n_owed++].doc = &docs[i];
 	}
-	return doc->doc.state == STBL_COMPLETE && doc->doc.outcome != STBL_OUTCOME_ROLLED_BACK;
+	if (n_owed == 0)
+		return n_served;
+	stbl_settle_commit(table, owed, n_owed, false, deadline_us);
+	for (int i = 0; i < n_owed; i++)
+		if (owed[i].result == STBL_SETTLE_OWED || owed[i].result == STBL_SETTLE_FORCED)
+			warn_owed(table, owed[i].doc->doc.wal_id, &owed[i].err);
+		else if (owed[i].result == STBL_SETTLED)
+			served[n_served++] = pstrdup(owed[i].doc->doc.wal_id);
+	return n_served;
 }
 
 void
@@ -47,61 +63,41 @@ stbl_settle_owed(StblTable *table, bool delete_witnesses, int64 deadline_us)
 {
 	int			n;
 	char	  **ids = stbl_witness_list(table->root, &n);
-	StblSettle *owed;
-	int			n_owed = 0;
-	int			n_deleted = 0;
+	const char **open;
+	const char **served;
+	int			n_open = 0;
+	int			n_served = 0;
 
 	if (n == 0)
 		return;
-	owed = palloc0(sizeof(StblSettle) * n);
+	open = palloc(sizeof(char *) * n);
+	served = palloc(sizeof(char *) * n * 2);
 	for (int i = 0; i < n; i++)
-	{
-		StblDoc    *doc;
-		StblError	err;
-		bool		broken;
-
-		/* Owed or known to have served: anything else is at work still. */
-		if (stbl_seen_complete(ids[i]))
+		switch (stbl_seen(ids[i]))
 		{
-			if (delete_witnesses && n_deleted++ < MAX_DELETIONS)
-				stbl_witness_delete(ids[i]);
-			continue;
+			case STBL_SEEN_COMMITTED:
+				served[n_served++] = ids[i];
+				break;
+			case STBL_SEEN_ROLLED_BACK:
+				break;			/* forced, and warned of: the row stays as the record of it */
+			case STBL_SEEN_NOT:
+				/* Its owner is still at work where the lock is held. */
+				if (n_open < MAX_DELETIONS && stbl_owner_lock(ids[i], true))
+					open[n_open++] = ids[i];
+				break;
 		}
-		if (n_deleted >= MAX_DELETIONS || !stbl_owner_lock(ids[i], true))
-			continue;
-		doc = palloc0(sizeof(StblDoc));
-		if (has_served(table, ids[i], doc, deadline_us, &err, &broken))
-		{
-			if (delete_witnesses && n_deleted++ < MAX_DELETIONS)
-				stbl_witness_delete(ids[i]);
-			stbl_owner_unlock(ids[i]);
-			continue;
-		}
-		if (broken)
-		{
-			strlcpy(doc->doc.wal_id, ids[i], sizeof(doc->doc.wal_id));
-			owed[n_owed].doc = doc;
-			owed[n_owed].err = err;
-			warn_owed(table, &owed[n_owed]);
-			stbl_owner_unlock(ids[i]);
-			continue;
-		}
-		owed[n_owed++].doc = doc;
-	}
-	if (n_owed == 0)
-		return;
-	stbl_settle_commit(table, owed, n_owed, false, deadline_us);
-	for (int i = 0; i < n_owed; i++)
-	{
-		if (owed[i].result == STBL_SETTLE_OWED || owed[i].result == STBL_SETTLE_FORCED)
-			warn_owed(table, &owed[i]);
-		stbl_owner_unlock(owed[i].doc->doc.wal_id);
-	}
+	if (n_open > 0)
+		n_served += publish_owed(table, open, n_open, deadline_us, served + n_served);
+	for (int i = 0; i < n_open; i++)
+		stbl_owner_unlock(open[i]);
+	for (int i = 0; delete_witnesses && i < Min(n_served, MAX_DELETIONS); i++)
+		stbl_witness_delete(served[i]);
 }
 
 bool
 stbl_settle_guard(StblTable *table, const char *wal_id, const StblCoordinator *coordinator, int64 deadline_us)
 {
+	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
 	StblDoc    *doc = palloc0(sizeof(StblDoc));
 	StblSettle	settle;
 	StblStatus	status;
@@ -111,25 +107,27 @@ stbl_settle_guard(StblTable *table, const char *wal_id, const StblCoordinator *c
 
 	if (!stbl_coordinator_equal(coordinator, stbl_coordinator_self()) || !stbl_owner_lock(wal_id, true))
 		return false;
-	/* The lock first, then the witness: an owner that has just ended has its row to be seen. */
-	committed = stbl_witness_exists(wal_id);
-	status = stbl_doc_read(table, stbl_mem_in(CurrentMemoryContext), wal_id, doc, deadline_us, &err);
-	memset(&settle, 0, sizeof(settle));
-	settle.doc = doc;
-	if (status == STBL_ST_FAILED || (committed && status == STBL_ST_NOT_FOUND))
-	{
-		stbl_owner_unlock(wal_id);
-		return false;
-	}
-	strlcpy(doc->doc.wal_id, wal_id, sizeof(doc->doc.wal_id));
-	if (committed)
-		stbl_settle_commit(table, &settle, 1, false, deadline_us);
-	else
-		stbl_settle_rollback(table, &settle, 1, true, deadline_us);
-	stbl_owner_unlock(wal_id);
+
+	/*
+	 * The lock, then a new snapshot, then the witness: an owner that has just
+	 * ended has its row to be seen.
+	 */
 	(void) stbl_snapshot_refresh(table, deadline_us);
-	return !stbl_guard_find(table->current, wal_id, stbl_mem_in(CurrentMemoryContext), &guard) ||
-		guard.state != STBL_GUARD_PREPARED;
+	if (stbl_guard_find(table->current, wal_id, mem, &guard) && guard.state == STBL_GUARD_PREPARED)
+	{
+		committed = stbl_witness_exists(wal_id);
+		status = stbl_doc_read(table, mem, wal_id, doc, deadline_us, &err);
+		strlcpy(doc->doc.wal_id, wal_id, sizeof(doc->doc.wal_id));
+		memset(&settle, 0, sizeof(settle));
+		settle.doc = doc;
+		if (committed)
+			stbl_settle_commit(table, &settle, 1, false, deadline_us);
+		else if (status != STBL_ST_FAILED)
+			stbl_settle_rollback(table, &settle, 1, true, deadline_us);
+		(void) stbl_snapshot_refresh(table, deadline_us);
+	}
+	stbl_owner_unlock(wal_id);
+	return !stbl_guard_find(table->current, wal_id, mem, &guard) || guard.state != STBL_GUARD_PREPARED;
 }
 
 char	  **
@@ -139,30 +137,35 @@ stbl_settle_removable(StblTable *table, StblSnapshot *base, int max, int *n, int
 	int			n_domains;
 	StblDomain *domains = stbl_snapshot_domains(base, STBL_GUARD_PREFIX, &n_domains);
 	char	  **out = palloc(sizeof(char *) * (n_domains + 1));
-	int			n_read = 0;
+	const char **ask = palloc(sizeof(char *) * (n_domains + 1));
+	int			n_ask = 0;
+	StblDoc    *docs;
+	StblStatus *status;
+	StblError  *errs;
 
 	*n = 0;
 	for (int i = 0; i < n_domains; i++)
 	{
 		const char *wal_id = domains[i].domain + strlen(STBL_GUARD_PREFIX);
-		bool		removable = stbl_seen_complete(wal_id);
 		StblGuard	guard;
 		StblError	err;
 
-		if (!stbl_guard_parse(mem, domains[i].configuration, &guard, &err) || guard.state == STBL_GUARD_PREPARED)
+		if (!stbl_id_is_valid(wal_id) || !stbl_guard_parse(mem, domains[i].configuration, &guard, &err) ||
+			guard.state == STBL_GUARD_PREPARED)
 			continue;
-		if (!removable && n_read < max)
-		{
-			StblDoc		doc;
-			StblStatus	status;
-
-			memset(&doc, 0, sizeof(doc));
-			n_read++;
-			status = stbl_doc_read(table, mem, wal_id, &doc, deadline_us, &err);
-			removable = status == STBL_ST_NOT_FOUND || (status == STBL_ST_OK && doc.doc.state == STBL_COMPLETE);
-		}
-		if (removable)
+		if (stbl_seen_complete(wal_id))
 			out[(*n)++] = pstrdup(domains[i].domain);
+		else if (n_ask < max)
+			ask[n_ask++] = wal_id;
 	}
+	if (n_ask == 0)
+		return out;
+	docs = palloc(sizeof(StblDoc) * n_ask);
+	status = palloc(sizeof(StblStatus) * n_ask);
+	errs = palloc(sizeof(StblError) * n_ask);
+	stbl_docs_read(table, mem, ask, n_ask, docs, status, errs, deadline_us);
+	for (int i = 0; i < n_ask; i++)
+		if (status[i] == STBL_ST_NOT_FOUND || (status[i] == STBL_ST_OK && docs[i].doc.state == STBL_COMPLETE))
+			out[(*n)++] = stbl_guard_domain(ask[i]);
 	return out;
 }

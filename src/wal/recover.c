@@ -1,12 +1,13 @@
 /*
  * The sweep.
  *
- * Documents are gone through oldest first, in batches.  For each batch: the
- * newest snapshot, then all its documents, many requests in flight; each is
- * classified by the first row of the table below that fits; then what is to
- * be done is done for all together: one version for rollbacks, one for
- * commits, one for requests.  So the sequential depth grows with the number
- * of batches, never with rows, and one bad document holds up no other.
+ * Documents are gone through in batches: witnessed ones first, then oldest
+ * first.  For each batch: the newest snapshot, then all its documents, many
+ * requests in flight; each is classified by the first row of the table below
+ * that fits; then what is to be done is done for all together: one version
+ * for rollbacks, one for commits, one for requests.  So the sequential depth
+ * grows with the number of batches, never with rows, and one bad document
+ * holds up no other.
  *
  *	 found													done
  *	 COMPLETE												nothing
@@ -21,7 +22,9 @@
  *	 coordinator another, its witness here					published
  *	 coordinator another									in doubt
  *	 request, lease of another that has not expired			nothing
- *	 request												leased, verified, published
+ *	 request, payload wrong									left, quarantined
+ *	 request, a target PREPARED by an undecided mutation	nothing
+ *	 request												leased, published
  *
  * Every step may be the last: what is left then is a state of the table
  * above, and the next sweep goes on from it.
@@ -33,12 +36,14 @@
 #include "utils/memutils.h"
 
 #include "common/pgmem.h"
+#include "wal/listing.h"
 #include "wal/recover.h"
 #include "wal/request.h"
 #include "wal/wal_int.h"
 #include "wal/witness.h"
 
 #define BATCH 64
+#define MAX_REMOVALS 100
 
 typedef enum ItemAction
 {
@@ -53,13 +58,13 @@ typedef enum ItemAction
 typedef struct Item
 {
 	char		wal_id[STBL_ID_TEXT];
-	StblCall   *call;
 	StblStatus	status;
 	StblDoc		doc;
 	StblError	err;
 	bool		has_guard;
 	StblGuard	guard;
 	bool		locked;
+	bool		fenced;			/* the manifest has ABORTED, or no PUT of its owner can come any more */
 	ItemAction	action;
 	bool		was_intent;		/* INTENT with new rows when found: the full pipeline */
 	StblRequestWork request;
@@ -72,72 +77,15 @@ typedef struct Sweep
 	StblRecoverReport *report;
 	const StblCoordinator *self;
 	char	   *lease_owner;
-	int64		deadline_us;
-	MemoryContext cxt;			/* of the whole sweep */
+	int64		deadline_us;	/* of requests to storage; 0: the setting's */
 } Sweep;
 
-/* ---- listing ---- */
-
-static bool
-id_of_key(const char *key, const char *prefix, char *wal_id)
+static void
+quarantine(Sweep *s, Item *item)
 {
-	size_t		len = strlen(prefix);
-
-	if (strncmp(key, prefix, len) != 0 || strlen(key + len) != STBL_ID_LEN + 5 ||
-		strcmp(key + len + STBL_ID_LEN, ".json") != 0)
-		return false;
-	memcpy(wal_id, key + len, STBL_ID_LEN);
-	wal_id[STBL_ID_LEN] = '\0';
-	return stbl_id_is_valid(wal_id);
-}
-
-static int
-compare_ids(const ListCell *a, const ListCell *b)
-{
-	return strcmp(lfirst(a), lfirst(b));
-}
-
-/* wal_ids of all documents and of all PREPARED entries, oldest first, each once. */
-static List *
-list_mutations(StblTable *table)
-{
-	char	   *prefix = stbl_table_key(table, STBL_DOC_PREFIX);
-	char	   *token = NULL;
-	List	   *ids = NIL;
-	int			n;
-	StblDomain *domains;
-
-	do
-	{
-		StblCall   *call = stbl_store_list(table->store, prefix, 0, token, 0);
-
-		stbl_await_ok(call);
-		for (size_t i = 0; i < call->req.n_entries; i++)
-		{
-			char		wal_id[STBL_ID_TEXT];
-
-			if (id_of_key(call->req.entries[i].key, prefix, wal_id))
-				ids = lappend(ids, pstrdup(wal_id));
-		}
-		token = call->req.list_next ? pstrdup(call->req.list_next) : NULL;
-		stbl_call_free(call);
-	} while (token != NULL);
-
-	domains = stbl_snapshot_domains(table->current, STBL_GUARD_PREFIX, &n);
-	for (int i = 0; i < n; i++)
-	{
-		StblGuard	guard;
-		StblError	err;
-
-		if (stbl_guard_parse(stbl_mem_in(CurrentMemoryContext), domains[i].configuration, &guard, &err) &&
-			guard.state == STBL_GUARD_PREPARED)
-			ids = lappend(ids, pstrdup(domains[i].domain + strlen(STBL_GUARD_PREFIX)));
-	}
-	list_sort(ids, compare_ids);
-	for (int i = list_length(ids) - 1; i > 0; i--)
-		if (strcmp(list_nth(ids, i), list_nth(ids, i - 1)) == 0)
-			ids = list_delete_nth_cell(ids, i);
-	return ids;
+	s->report->n_quarantined++;
+	item->action = DO_NOTHING;
+	ereport(DEBUG1, (errmsg_internal("mutation %s is quarantined: %s", item->wal_id, item->err.message)));
 }
 
 /* ---- reading a batch ---- */
@@ -146,38 +94,51 @@ static void
 read_items(Sweep *s, Item *items, int n)
 {
 	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
+	const char **ids = palloc(sizeof(char *) * (n + 1));
+	StblDoc    *docs = palloc(sizeof(StblDoc) * (n + 1));
+	StblStatus *status = palloc(sizeof(StblStatus) * (n + 1));
+	StblError  *errs = palloc(sizeof(StblError) * (n + 1));
 
 	for (int i = 0; i < n; i++)
-		items[i].call = stbl_store_get(s->table->store, stbl_doc_key(s->table, items[i].wal_id), 0);
+		ids[i] = items[i].wal_id;
+	stbl_docs_read(s->table, mem, ids, n, docs, status, errs, s->deadline_us);
 	for (int i = 0; i < n; i++)
 	{
 		Item	   *item = &items[i];
+		const char *config = stbl_snapshot_domain(s->table->current, stbl_guard_domain(item->wal_id));
 
-		item->status = stbl_await(item->call);
-		if (item->status == STBL_ST_OK)
-		{
-			if (!stbl_doc_parse(mem, (char *) item->call->req.body, item->call->req.body_len, item->wal_id,
-								&item->doc.doc, &item->err))
-				item->status = STBL_ST_FAILED;
-			strlcpy(item->doc.etag, item->call->req.new_etag, sizeof(item->doc.etag));
-			item->doc.exists = true;
-			item->was_intent = item->doc.doc.state == STBL_INTENT && item->doc.doc.op_kind != STBL_DELETE;
-		}
-		else if (item->status != STBL_ST_NOT_FOUND)
-			stbl_call_error(item->call, &item->err);
-		stbl_call_free(item->call);
-		item->has_guard = stbl_guard_find(s->table->current, item->wal_id, mem, &item->guard);
+		item->status = status[i];
+		item->doc = docs[i];
+		item->err = errs[i];
+		item->was_intent = status[i] == STBL_ST_OK && docs[i].doc.state == STBL_INTENT && docs[i].doc.op_kind != STBL_DELETE;
+		item->request.doc = &item->doc;
+		item->request.read_at = -2;
+		strlcpy(item->doc.doc.wal_id, item->wal_id, sizeof(item->doc.doc.wal_id));
+		item->has_guard = config != NULL;
+		if (config != NULL && !stbl_guard_parse(mem, config, &item->guard, &item->err))
+			item->status = STBL_ST_FAILED;
 	}
 }
 
 /* ---- classification ---- */
+
+static void
+say_in_doubt(Sweep *s, Item *item, const StblCoordinator *coordinator, const char *text)
+{
+	s->report->n_in_doubt++;
+	ereport(NOTICE,
+			(errmsg("mutation %s of table \"%s\" is in doubt", item->wal_id, s->table->root),
+			 errdetail("Database \"%s\" of cluster \"%s\" decides it, coordinator %s.", coordinator->database,
+					   coordinator->cluster_name[0] ? coordinator->cluster_name : coordinator->cluster, text),
+			 errhint("Run supertable_recover() there; if it is gone for good, use the argument in_doubt.")));
+}
 
 /* A mutation of a coordinator: who decides, and what. */
 static void
 classify_owned(Sweep *s, Item *item, const StblCoordinator *coordinator)
 {
 	bool		ours = stbl_coordinator_equal(coordinator, s->self);
-	StblRecoverReport *r = s->report;
+	char	   *text;
 
 	if (ours)
 	{
@@ -185,7 +146,7 @@ classify_owned(Sweep *s, Item *item, const StblCoordinator *coordinator)
 		item->locked = stbl_owner_lock(item->wal_id, true);
 		if (!item->locked)
 		{
-			r->n_held_by_peer++;
+			s->report->n_held_by_peer++;
 			return;
 		}
 	}
@@ -199,18 +160,47 @@ classify_owned(Sweep *s, Item *item, const StblCoordinator *coordinator)
 		item->action = DO_ROLLBACK;
 		return;
 	}
-	if (s->options->in_doubt != STBL_IN_DOUBT_LEAVE &&
-		strcmp(s->options->coordinator, stbl_coordinator_text(stbl_mem_in(CurrentMemoryContext), coordinator)) == 0)
-	{
+	text = stbl_coordinator_text(stbl_mem_in(CurrentMemoryContext), coordinator);
+	if (s->options->in_doubt != STBL_IN_DOUBT_LEAVE && strcmp(s->options->coordinator, text) == 0)
 		item->action = s->options->in_doubt == STBL_IN_DOUBT_COMMIT ? DO_COMMIT : DO_ABORT;
+	else
+		say_in_doubt(s, item, coordinator, text);
+}
+
+/* A lone PREPARED: without its document it can be rolled back; only a DELETE's is all there is to publish. */
+static void
+classify_lone(Sweep *s, Item *item)
+{
+	StblStateDoc *doc = &item->doc.doc;
+
+	doc->op_kind = STBL_DELETE;
+	classify_owned(s, item, &item->guard.coordinator);
+	if (item->action != DO_COMMIT)
+		return;
+	if (strcmp(item->guard.op_kind, stbl_op_kind_name(STBL_DELETE)) != 0)
+	{
+		stbl_fail(&item->err, STBL_ERR_CORRUPT, "the state document of the committed mutation %s is missing", item->wal_id);
+		quarantine(s, item);
 		return;
 	}
-	r->n_in_doubt++;
-	ereport(NOTICE,
-			(errmsg("mutation %s of table \"%s\" is in doubt", item->wal_id, s->table->root),
-			 errdetail("Database \"%s\" of cluster %s decides it (coordinator %s).", coordinator->database,
-					   coordinator->cluster, stbl_coordinator_text(stbl_mem_in(CurrentMemoryContext), coordinator)),
-			 errhint("Run supertable_recover() there; if it is gone for good, use in_doubt.")));
+	doc->n_targets = item->guard.n_targets;
+	doc->targets = item->guard.targets;
+}
+
+static void
+classify_aborted(Sweep *s, Item *item)
+{
+	if (item->doc.doc.has_coordinator && stbl_witness_exists(item->wal_id))
+	{
+		ereport(WARNING,
+				(errmsg("mutation %s of table \"%s\" was forced to roll back, but had been committed here", item->wal_id, s->table->root),
+				 errdetail("Its rows are not in the table; its witness row is kept.")));
+		stbl_fail(&item->err, STBL_ERR_STATE, "forced to roll back, although it was committed here");
+		quarantine(s, item);
+		return;
+	}
+	item->fenced = true;
+	item->action = DO_ROLLBACK;
 }
 
 static void
@@ -227,14 +217,6 @@ classify_request(Sweep *s, Item *item)
 }
 
 static void
-quarantine(Sweep *s, Item *item)
-{
-	s->report->n_quarantined++;
-	item->action = DO_NOTHING;
-	ereport(DEBUG1, (errmsg_internal("mutation %s is quarantined: %s", item->wal_id, item->err.message)));
-}
-
-static void
 classify(Sweep *s, Item *item)
 {
 	StblRecoverReport *r = s->report;
@@ -243,59 +225,38 @@ classify(Sweep *s, Item *item)
 
 	if (item->status == STBL_ST_NOT_FOUND)
 	{
-		if (!prepared)
-		{
+		if (prepared)
+			classify_lone(s, item);
+		else
 			r->n_vanished_during_scan++;
-			return;
-		}
-		/* A lone PREPARED: without its document it can only be rolled back. */
-		strlcpy(doc->wal_id, item->wal_id, sizeof(doc->wal_id));
-		classify_owned(s, item, &item->guard.coordinator);
-		if (item->action == DO_COMMIT)
-		{
-			stbl_fail(&item->err, STBL_ERR_CORRUPT, "the state document of the committed mutation %s is missing", item->wal_id);
-			quarantine(s, item);
-		}
-		return;
 	}
-	if (item->status != STBL_ST_OK)
-	{
+	else if (item->status != STBL_ST_OK)
 		quarantine(s, item);
-		return;
-	}
-	if (doc->state == STBL_COMPLETE)
+	else if (doc->state == STBL_COMPLETE)
 	{
 		if (prepared && doc->outcome == STBL_OUTCOME_ROLLED_BACK)
 			item->action = DO_ROLLBACK;
 		else
 			r->n_already_complete++;
-		return;
 	}
-	if (item->has_guard && item->guard.state == STBL_GUARD_APPLIED)
+	else if (item->has_guard && item->guard.state == STBL_GUARD_APPLIED)
 	{
-		item->action = DO_COMMIT;
-		return;
-	}
-	if (item->has_guard && item->guard.state == STBL_GUARD_ABORTED)
-	{
-		if (stbl_witness_exists(item->wal_id))
+		item->action = doc->has_coordinator ? DO_COMMIT : DO_REQUEST;
+		if (!doc->has_coordinator)
 		{
-			ereport(WARNING,
-					(errmsg("mutation %s of table \"%s\" was forced to roll back, but had been committed here", item->wal_id, s->table->root),
-					 errdetail("Its rows are not in the table; its witness row is kept.")));
-			quarantine(s, item);
+			stbl_request_applied(s->table, s->table->current, &item->request);
+			item->request.end = STBL_REQ_PUBLISHED;
 		}
-		else
-			item->action = DO_ROLLBACK;
-		return;
 	}
-	if (doc->has_coordinator)
+	else if (item->has_guard && item->guard.state == STBL_GUARD_ABORTED)
+		classify_aborted(s, item);
+	else if (doc->has_coordinator)
 		classify_owned(s, item, &doc->coordinator);
 	else
 		classify_request(s, item);
 }
 
-/* ---- carrying out ---- */
+/* ---- carrying out: mutations with a coordinator ---- */
 
 static void
 count_published(Sweep *s, Item *item)
@@ -306,65 +267,83 @@ count_published(Sweep *s, Item *item)
 		s->report->n_tombstone_only_completed++;
 }
 
-static int
-collect(Item *items, int n, ItemAction action, int with_targets, StblSettle *settles, Item **which)
+static void
+count_committed(Sweep *s, Item *item)
 {
-	int			k = 0;
+	StblStateDoc *doc = &item->doc.doc;
 
-	for (int i = 0; i < n; i++)
-	{
-		StblStateDoc *doc = &items[i].doc.doc;
-		bool		fenced = items[i].has_guard || doc->op_kind != STBL_INSERT;
-
-		if (items[i].action != action || (with_targets >= 0 && fenced != (with_targets == 1)))
-			continue;
-		memset(&settles[k], 0, sizeof(StblSettle));
-		settles[k].doc = &items[i].doc;
-		which[k++] = &items[i];
-	}
-	return k;
+	count_published(s, item);
+	for (int t = 0; t < doc->n_targets; t++)
+		s->report->total_targets_tombstoned += doc->targets[t].n_rows;
 }
+
+typedef struct Presence
+{
+	Item	   *item;
+	StblDocFile *file;
+	StblCall   *call;
+} Presence;
 
 /* The superfiles of our own documents are trusted; that they are there is not. */
 static void
 check_superfiles(Sweep *s, Item *items, int n)
 {
+	Presence   *all;
+	int			n_all = 0;
+	int			k = 0;
+	int			sent = 0;
+
+	for (int i = 0; i < n; i++)
+		n_all += items[i].doc.doc.n_superfiles;
+	all = palloc0(sizeof(Presence) * ((Size) n_all + 1));
 	for (int i = 0; i < n; i++)
 	{
-		StblStateDoc *doc = &items[i].doc.doc;
-		StblCall  **calls;
+		bool		applied = items[i].has_guard && items[i].guard.state == STBL_GUARD_APPLIED;
 
-		if (items[i].action != DO_COMMIT || items[i].has_guard)
-			continue;
-		calls = palloc0(sizeof(StblCall *) * (doc->n_superfiles + 1));
-		for (int f = 0; f < doc->n_superfiles; f++)
-			calls[f] = stbl_store_head(s->table->store, stbl_table_key(s->table, doc->superfiles[f].path), 0);
-		for (int f = 0; f < doc->n_superfiles; f++)
+		for (int f = 0; items[i].action == DO_COMMIT && !applied && f < items[i].doc.doc.n_superfiles; f++)
 		{
-			StblStatus	status = stbl_await(calls[f]);
-
-			if (status == STBL_ST_OK && calls[f]->req.size == (uint64) doc->superfiles[f].bytes)
-				continue;
-			if (status == STBL_ST_OK)
-				stbl_fail(&items[i].err, STBL_ERR_CORRUPT, "superfile \"%s\" has another size than its state document says",
-						  doc->superfiles[f].path);
-			else
-				stbl_call_error(calls[f], &items[i].err);
-			if (items[i].action == DO_COMMIT)
-				quarantine(s, &items[i]);
+			all[k].item = &items[i];
+			all[k++].file = &items[i].doc.doc.superfiles[f];
 		}
+	}
+	for (int i = 0; i < k; i++)
+	{
+		Presence   *p = &all[i];
+
+		for (; sent < k && sent < i + STBL_WAL_IN_FLIGHT; sent++)
+			all[sent].call = stbl_store_head(s->table->store, stbl_table_key(s->table, all[sent].file->path), s->deadline_us);
+		switch (stbl_await(p->call))
+		{
+			case STBL_ST_OK:
+				if (p->call->req.size == (uint64) p->file->bytes)
+					continue;
+				stbl_fail(&p->item->err, STBL_ERR_CORRUPT, "superfile \"%s\" has another size than its state document says", p->file->path);
+				break;
+			case STBL_ST_NOT_FOUND:
+				stbl_fail(&p->item->err, STBL_ERR_NOT_FOUND, "superfile \"%s\" does not exist", p->file->path);
+				break;
+			default:
+				stbl_call_error(p->call, &p->item->err);
+		}
+		if (p->item->action == DO_COMMIT)
+			quarantine(s, p->item);
 	}
 }
 
 static void
 run_commits(Sweep *s, Item *items, int n)
 {
-	StblSettle *settles = palloc(sizeof(StblSettle) * (n + 1));
+	StblSettle *settles = palloc0(sizeof(StblSettle) * (n + 1));
 	Item	  **which = palloc(sizeof(Item *) * (n + 1));
-	int			k;
+	int			k = 0;
 
 	check_superfiles(s, items, n);
-	k = collect(items, n, DO_COMMIT, -1, settles, which);
+	for (int i = 0; i < n; i++)
+		if (items[i].action == DO_COMMIT)
+		{
+			settles[k].doc = &items[i].doc;
+			which[k++] = &items[i];
+		}
 	if (k == 0)
 		return;
 	stbl_settle_commit(s->table, settles, k, false, s->deadline_us);
@@ -372,9 +351,7 @@ run_commits(Sweep *s, Item *items, int n)
 		switch (settles[i].result)
 		{
 			case STBL_SETTLED:
-				count_published(s, which[i]);
-				for (int t = 0; t < settles[i].doc->doc.n_targets; t++)
-					s->report->total_targets_tombstoned += settles[i].doc->doc.targets[t].n_rows;
+				count_committed(s, which[i]);
 				break;
 			case STBL_SETTLED_OPEN:
 				s->report->n_cas_lost++;
@@ -390,20 +367,30 @@ run_commits(Sweep *s, Item *items, int n)
 		}
 }
 
+/* sent: those of which a PREPARED is there, or may still come. */
 static void
-run_rollbacks(Sweep *s, Item *items, int n, int with_targets)
+run_rollbacks(Sweep *s, Item *items, int n, bool sent)
 {
-	StblSettle *settles = palloc(sizeof(StblSettle) * (n + 1));
-	Item	  **which = palloc(sizeof(Item *) * (n + 1));
-	int			k = collect(items, n, DO_ROLLBACK, with_targets, settles, which);
+	StblSettle *settles = palloc0(sizeof(StblSettle) * (n + 1));
+	int			k = 0;
 
+	for (int i = 0; i < n; i++)
+	{
+		bool		prepared = items[i].has_guard && items[i].guard.state == STBL_GUARD_PREPARED;
+		bool		needs = !items[i].fenced && (prepared || items[i].doc.doc.op_kind != STBL_INSERT);
+
+		if (items[i].action == DO_ROLLBACK && needs == sent)
+			settles[k++].doc = &items[i].doc;
+	}
 	if (k == 0)
 		return;
-	stbl_settle_rollback(s->table, settles, k, with_targets == 1, s->deadline_us);
+	stbl_settle_rollback(s->table, settles, k, sent, s->deadline_us);
 	for (int i = 0; i < k; i++)
 	{
 		if (settles[i].result == STBL_SETTLED)
 			s->report->n_rolled_back++;
+		else if (settles[i].result == STBL_SETTLE_OWED)
+			stbl_throw(&settles[i].err);	/* the store did not take the version */
 		else
 			s->report->n_cas_lost++;
 	}
@@ -424,23 +411,24 @@ build_aborted(StblVersion *v, void *arg_p)
 
 	for (int i = 0; i < arg->n; i++)
 	{
+		Item	   *item = &arg->items[i];
 		StblGuard	guard;
 
-		if (arg->items[i].action != DO_ABORT)
+		if (item->action != DO_ABORT)
 			continue;
-		if (stbl_guard_find(stbl_version_base(v), arg->items[i].wal_id, stbl_version_mem(v), &guard) &&
+		if (stbl_guard_find(stbl_version_base(v), item->wal_id, stbl_version_mem(v), &guard) &&
 			guard.state != STBL_GUARD_PREPARED)
 		{
-			arg->items[i].action = DO_NOTHING;
+			item->action = DO_NOTHING;	/* decided meanwhile: the next sweep follows */
 			continue;
 		}
 		memset(&guard, 0, sizeof(guard));
 		guard.state = STBL_GUARD_ABORTED;
 		guard.reason = "in_doubt => 'abort'";
-		stbl_version_domain(v, stbl_guard_domain(arg->items[i].wal_id), stbl_guard_write(stbl_version_mem(v), &guard));
+		stbl_version_domain(v, stbl_guard_domain(item->wal_id), stbl_guard_write(stbl_version_mem(v), &guard));
 		any = true;
 	}
-	return any ? STBL_BUILD_PUBLISH : STBL_BUILD_NOTHING;
+	return any && stbl_version_base(v)->version >= 0 ? STBL_BUILD_PUBLISH : STBL_BUILD_NOTHING;
 }
 
 static void
@@ -449,7 +437,12 @@ run_aborts(Sweep *s, Item *items, int n)
 	AbortArg	arg = {items, n};
 	StblPublish p;
 	StblPublished result;
+	bool		any = false;
 
+	for (int i = 0; i < n; i++)
+		any = any || items[i].action == DO_ABORT;
+	if (!any)
+		return;
 	memset(&p, 0, sizeof(p));
 	p.table = s->table;
 	p.build = build_aborted;
@@ -458,79 +451,107 @@ run_aborts(Sweep *s, Item *items, int n)
 	p.refresh_first = true;
 	p.deadline_us = s->deadline_us;
 	result = stbl_publish(&p);
+	if (result != STBL_PUBLISHED && result != STBL_PUBLISH_NOTHING)
+		stbl_throw(&p.err);
 	for (int i = 0; i < n; i++)
 		if (items[i].action == DO_ABORT)
 		{
-			items[i].action = result == STBL_PUBLISHED ? DO_ROLLBACK : DO_NOTHING;
-			items[i].has_guard = false;
-			if (result != STBL_PUBLISHED)
-				s->report->n_cas_lost++;
+			items[i].action = DO_ROLLBACK;
+			items[i].fenced = true;
 		}
 }
 
-/* Takes the lease of each request, all in flight. */
+/* ---- carrying out: requests ---- */
+
+static int
+open_requests(Item *items, int n, StblRequestWork **works, Item **which)
+{
+	int			k = 0;
+
+	for (int i = 0; i < n; i++)
+		if (items[i].action == DO_REQUEST && items[i].request.end != STBL_REQ_PUBLISHED)
+		{
+			works[k] = &items[i].request;
+			which[k++] = &items[i];
+		}
+	return k;
+}
+
+/* What would be refused or is held is left as it is: no lease is taken. */
+static void
+examine_requests(Sweep *s, Item *items, int n)
+{
+	StblRequestWork **works = palloc(sizeof(StblRequestWork *) * (n + 1));
+	Item	  **which = palloc(sizeof(Item *) * (n + 1));
+	int			k = open_requests(items, n, works, which);
+	StblSnapshot *base = s->table->current;
+
+	stbl_requests_verify(s->table, base, works, k, s->deadline_us);
+	for (int i = 0; i < k; i++)
+	{
+		StblRequestWork *w = works[i];
+
+		if (w->end != STBL_REQ_QUARANTINED && w->has_file && stbl_snapshot_file(base, w->file.path) != NULL)
+		{
+			stbl_fail(&w->err, STBL_ERR_STATE, "payload \"%s\" of mutation %s is a live superfile already", w->file.path, which[i]->wal_id);
+			w->end = STBL_REQ_QUARANTINED;
+		}
+		if (w->end != STBL_REQ_QUARANTINED)
+			w->end = stbl_request_resolve(s->table, base, w);
+		if (w->end == STBL_REQ_QUARANTINED)
+		{
+			which[i]->err = w->err;
+			quarantine(s, which[i]);
+		}
+		else if (w->end == STBL_REQ_HELD)
+		{
+			s->report->n_held_by_peer++;
+			which[i]->action = DO_NOTHING;
+		}
+	}
+}
+
+/*
+ * Takes the lease of each request, all in flight.  Its payload has been
+ * verified, so the same write says APPENDED.
+ */
 static void
 take_leases(Sweep *s, Item *items, int n)
 {
-	StblCall  **calls = palloc0(sizeof(StblCall *) * (n + 1));
+	StblRequestWork **works = palloc(sizeof(StblRequestWork *) * (n + 1));
+	Item	  **which = palloc(sizeof(Item *) * (n + 1));
+	int			k = open_requests(items, n, works, which);
+	StblCall  **calls = palloc0(sizeof(StblCall *) * (k + 1));
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < k; i++)
 	{
-		StblStateDoc *doc = &items[i].doc.doc;
+		StblStateDoc *doc = &which[i]->doc.doc;
 
-		if (items[i].action != DO_REQUEST)
-			continue;
+		stbl_request_reset(works[i]);
 		doc->has_lease = true;
 		doc->lease.owner = s->lease_owner;
 		doc->lease.acquired_us = stbl_now_us();
 		doc->lease.expires_us = doc->lease.acquired_us + s->options->lease_us;
-		calls[i] = stbl_doc_update(s->table, &items[i].doc, s->deadline_us);
+		if (doc->op_kind != STBL_DELETE)
+			doc->state = STBL_APPENDED;
+		calls[i] = stbl_doc_update(s->table, &which[i]->doc, s->deadline_us);
 	}
-	for (int i = 0; i < n; i++)
-		if (calls[i] != NULL && stbl_doc_finish(calls[i], &items[i].doc) != STBL_ST_OK)
-		{
-			s->report->n_cas_lost++;
-			items[i].action = DO_NOTHING;
-		}
-}
-
-/* The append phase of each request with new rows. */
-static void
-append_payloads(Sweep *s, Item *items, int n)
-{
-	StblCall  **calls = palloc0(sizeof(StblCall *) * (n + 1));
-
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < k; i++)
 	{
-		Item	   *item = &items[i];
-
-		if (item->action != DO_REQUEST)
-			continue;
-		if (!stbl_request_verify(s->table, s->table->current, &item->request, s->deadline_us))
-		{
-			item->err = item->request.err;
-			quarantine(s, item);
-			continue;
-		}
-		item->request.end = STBL_REQ_READY;
-		if (item->doc.doc.state == STBL_INTENT && item->doc.doc.op_kind != STBL_DELETE && !s->options->dry_run)
-		{
-			item->doc.doc.state = STBL_APPENDED;
-			calls[i] = stbl_doc_update(s->table, &item->doc, s->deadline_us);
-		}
-	}
-	for (int i = 0; i < n; i++)
-		if (calls[i] != NULL && stbl_doc_finish(calls[i], &items[i].doc) != STBL_ST_OK)
+		works[i]->end = STBL_REQ_READY;
+		if (stbl_doc_finish(calls[i], &which[i]->doc) != STBL_ST_OK)
 		{
 			s->report->n_cas_lost++;
-			items[i].action = DO_NOTHING;
+			which[i]->action = DO_NOTHING;
 		}
+	}
 }
 
 static void
-count_request(Sweep *s, Item *item, const StblRequestWork *w)
+count_request(Sweep *s, Item *item)
 {
 	StblRecoverReport *r = s->report;
+	StblRequestWork *w = &item->request;
 
 	switch (w->end)
 	{
@@ -555,53 +576,46 @@ count_request(Sweep *s, Item *item, const StblRequestWork *w)
 			quarantine(s, item);
 			return;
 	}
-	for (int i = 0; i < item->doc.doc.n_progress; i++)
-	{
-		if (item->doc.doc.progress[i].outcome == STBL_ROW_TOMBSTONED)
-			r->total_targets_tombstoned++;
-		else if (item->doc.doc.progress[i].outcome == STBL_ROW_NOTFOUND)
-			r->total_targets_not_found++;
-	}
+	r->total_targets_tombstoned += w->n_tombstoned;
+	r->total_targets_not_found += w->n_not_found;
 }
 
 static void
 run_requests(Sweep *s, Item *items, int n)
 {
-	StblRequestWork *works = palloc0(sizeof(StblRequestWork) * (n + 1));
+	StblRequestWork **works = palloc(sizeof(StblRequestWork *) * (n + 1));
 	Item	  **which = palloc(sizeof(Item *) * (n + 1));
-	int			k = 0;
+	int			k;
 
-	for (int i = 0; i < n; i++)
-	{
-		items[i].request.doc = &items[i].doc;
-		items[i].request.read_at = -2;
-	}
+	examine_requests(s, items, n);
 	if (!s->options->dry_run)
+	{
 		take_leases(s, items, n);
-	append_payloads(s, items, n);
+		k = open_requests(items, n, works, which);
+		if (k > 0)
+			stbl_requests_publish(s->table, works, k, s->deadline_us);
+		k = 0;
+		for (int i = 0; i < n; i++)
+			if (items[i].action == DO_REQUEST)
+				works[k++] = &items[i].request;
+		stbl_requests_complete(s->table, works, k, s->deadline_us);
+	}
 	for (int i = 0; i < n; i++)
 		if (items[i].action == DO_REQUEST)
-		{
-			works[k] = items[i].request;
-			which[k++] = &items[i];
-		}
-	if (s->options->dry_run)
-		for (int i = 0; i < k; i++)
-			works[i].end = stbl_request_resolve(s->table, s->table->current, &works[i]);
-	else if (k > 0)
-		stbl_requests_publish(s->table, works, k, s->deadline_us);
-	for (int i = 0; i < k; i++)
-		count_request(s, which[i], &works[i]);
+			count_request(s, &items[i]);
 }
+
+/* ---- the sweep ---- */
 
 static void
 dry_count(Sweep *s, Item *items, int n)
 {
+	check_superfiles(s, items, n);
 	for (int i = 0; i < n; i++)
 		switch (items[i].action)
 		{
 			case DO_COMMIT:
-				count_published(s, &items[i]);
+				count_committed(s, &items[i]);
 				break;
 			case DO_ROLLBACK:
 			case DO_ABORT:
@@ -613,35 +627,95 @@ dry_count(Sweep *s, Item *items, int n)
 }
 
 static void
-sweep_batch(Sweep *s, List *ids, int from, int n)
+carry_out(Sweep *s, Item *items, int n)
 {
-	Item	   *items = palloc0(sizeof(Item) * n);
-
-	(void) stbl_snapshot_refresh(s->table, 0);
-	for (int i = 0; i < n; i++)
-		strlcpy(items[i].wal_id, list_nth(ids, from + i), STBL_ID_TEXT);
-	read_items(s, items, n);
 	for (int i = 0; i < n; i++)
 	{
 		s->report->n_scanned++;
 		classify(s, &items[i]);
 	}
 	if (s->options->dry_run)
-	{
 		dry_count(s, items, n);
-		run_requests(s, items, n);
-	}
 	else
 	{
 		run_aborts(s, items, n);
-		run_rollbacks(s, items, n, 0);
-		run_rollbacks(s, items, n, 1);
+		run_rollbacks(s, items, n, false);
+		run_rollbacks(s, items, n, true);
 		run_commits(s, items, n);
-		run_requests(s, items, n);
 	}
+	run_requests(s, items, n);
+}
+
+static void
+sweep_batch(Sweep *s, List *ids, int from, int n)
+{
+	Item	   *items = palloc0(sizeof(Item) * n);
+
+	(void) stbl_snapshot_refresh(s->table, s->deadline_us);
 	for (int i = 0; i < n; i++)
-		if (items[i].locked)
-			stbl_owner_unlock(items[i].wal_id);
+		strlcpy(items[i].wal_id, list_nth(ids, from + i), STBL_ID_TEXT);
+	read_items(s, items, n);
+	PG_TRY();
+	{
+		carry_out(s, items, n);
+	}
+	PG_FINALLY();
+	{
+		/* They belong to the top-level transaction, which may go on. */
+		for (int i = 0; i < n; i++)
+			if (items[i].locked)
+				stbl_owner_unlock(items[i].wal_id);
+	}
+	PG_END_TRY();
+}
+
+/* What is owed comes first: what it holds PREPARED may be in a request's way. */
+static List *
+witnessed_first(StblTable *table, List *ids)
+{
+	int			n;
+	char	  **witnessed = stbl_witness_list(table->root, &n);
+	List	   *first = NIL;
+	List	   *rest = NIL;
+	int			w = 0;
+	ListCell   *lc;
+
+	/* Both are sorted. */
+	foreach(lc, ids)
+	{
+		while (w < n && strcmp(witnessed[w], lfirst(lc)) < 0)
+			w++;
+		if (w < n && strcmp(witnessed[w], lfirst(lc)) == 0)
+			first = lappend(first, lfirst(lc));
+		else
+			rest = lappend(rest, lfirst(lc));
+	}
+	return list_concat(first, rest);
+}
+
+static StblBuild
+build_removals(StblVersion *v, void *arg)
+{
+	int			n;
+	char	  **markers = stbl_settle_removable(stbl_version_table(v), stbl_version_base(v), MAX_REMOVALS, &n, 0);
+
+	for (int i = 0; i < n; i++)
+		stbl_version_domain(v, markers[i], NULL);
+	return n > 0 ? STBL_BUILD_PUBLISH : STBL_BUILD_NOTHING;
+}
+
+/* Markers go with any version; where nobody publishes any more, a sweep that had nothing to publish does it for them. */
+static void
+remove_markers(Sweep *s)
+{
+	StblPublish p;
+
+	memset(&p, 0, sizeof(p));
+	p.table = s->table;
+	p.build = build_removals;
+	p.operation = "RECOVER";
+	p.deadline_us = s->deadline_us;
+	(void) stbl_publish(&p);
 }
 
 void
@@ -651,7 +725,11 @@ stbl_recover_table(StblTable *table, const StblRecoverOptions *options, StblReco
 	MemoryContext cxt = AllocSetContextCreate(outer, "supertable recovery", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext batch_cxt;
 	Sweep		s;
+	StblListing listing;
+	char		id[STBL_ID_TEXT];
+	int64		version;
 	List	   *ids;
+	bool		in_time = true;
 
 	MemoryContextSwitchTo(cxt);
 	batch_cxt = AllocSetContextCreate(cxt, "supertable recovery batch", ALLOCSET_DEFAULT_SIZES);
@@ -661,19 +739,19 @@ stbl_recover_table(StblTable *table, const StblRecoverOptions *options, StblReco
 	s.options = options;
 	s.report = report;
 	s.self = stbl_coordinator_self();
-	s.cxt = cxt;
-	{
-		char		id[STBL_ID_TEXT];
+	stbl_new_wal_id(id);
+	s.lease_owner = psprintf("%s/%d/%s", s.self->cluster, MyProcPid, id);
 
-		stbl_new_wal_id(id);
-		s.lease_owner = psprintf("%s/%d/%s", s.self->cluster, MyProcPid, id);
-	}
-	(void) stbl_snapshot_refresh(table, 0);
-	ids = list_mutations(table);
+	version = stbl_snapshot_refresh(table, 0)->version;
+	stbl_list_mutations(table, &listing);
+	report->n_scanned += list_length(listing.strangers);
+	report->n_quarantined += list_length(listing.strangers);
+	ids = witnessed_first(table, listing.ids);
 	for (int i = 0; i < list_length(ids); i += BATCH)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (options->deadline_us != 0 && stbl_now_us() >= options->deadline_us)
+		in_time = options->deadline_us == 0 || stbl_now_us() < options->deadline_us;
+		if (!in_time)
 			break;
 		MemoryContextSwitchTo(batch_cxt);
 		sweep_batch(&s, ids, i, Min(BATCH, list_length(ids) - i));
@@ -681,80 +759,11 @@ stbl_recover_table(StblTable *table, const StblRecoverOptions *options, StblReco
 		MemoryContextReset(batch_cxt);
 	}
 	if (!options->dry_run)
+	{
 		stbl_settle_owed(table, true, 0);
+		if (in_time && table->current != NULL && table->current->version >= 0 && table->current->version == version)
+			remove_markers(&s);
+	}
 	MemoryContextSwitchTo(outer);
 	MemoryContextDelete(cxt);
-}
-
-/* ---- supertable_wal ---- */
-
-static void
-fill_row(StblWalRow *row, Item *item)
-{
-	StblStateDoc *doc = &item->doc.doc;
-	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
-
-	strlcpy(row->wal_id, item->wal_id, sizeof(row->wal_id));
-	if (item->status == STBL_ST_OK)
-	{
-		row->op_kind = stbl_op_kind_name(doc->op_kind);
-		row->state = stbl_doc_state_name(doc->state);
-		row->has_created = true;
-		row->created_us = doc->created_us;
-		if (doc->has_lease)
-		{
-			row->lease_owner = pstrdup(doc->lease.owner);
-			row->lease_expires_us = doc->lease.expires_us;
-		}
-		if (doc->has_coordinator)
-			row->coordinator = stbl_coordinator_text(mem, &doc->coordinator);
-		row->predicate = pstrdup(doc->predicate);
-		row->n_targets = doc->n_target_ids;
-		for (int i = 0; i < doc->n_targets; i++)
-			row->n_targets += doc->targets[i].n_rows;
-		row->n_new_rows = Max(doc->new_row_count, 0);
-		if (item->has_guard && item->guard.state == STBL_GUARD_ABORTED)
-			row->problem = "forced to roll back";
-		return;
-	}
-	if (item->has_guard && item->guard.state == STBL_GUARD_PREPARED)
-	{
-		row->op_kind = pstrdup(item->guard.op_kind);
-		row->state = "PREPARED";
-		row->has_created = true;
-		row->created_us = item->guard.created_us;
-		row->coordinator = stbl_coordinator_text(mem, &item->guard.coordinator);
-		for (int i = 0; i < item->guard.n_targets; i++)
-			row->n_targets += item->guard.targets[i].n_rows;
-	}
-	row->problem = item->status == STBL_ST_NOT_FOUND ? "the state document is missing" :
-		psprintf("%s%s%s", item->err.message, item->err.detail[0] ? ": " : "", item->err.detail);
-}
-
-StblWalRow *
-stbl_wal_rows(StblTable *table, int *n_rows)
-{
-	Sweep		s;
-	List	   *ids;
-	int			n;
-	Item	   *items;
-	StblWalRow *rows;
-
-	memset(&s, 0, sizeof(s));
-	s.table = table;
-	(void) stbl_snapshot_refresh(table, 0);
-	ids = list_mutations(table);
-	n = list_length(ids);
-	items = palloc0(sizeof(Item) * (n + 1));
-	rows = palloc0(sizeof(StblWalRow) * (n + 1));
-	*n_rows = 0;
-	for (int i = 0; i < n; i++)
-		strlcpy(items[i].wal_id, list_nth(ids, i), STBL_ID_TEXT);
-	for (int i = 0; i < n; i += BATCH)
-		read_items(&s, items + i, Min(BATCH, n - i));
-	for (int i = 0; i < n; i++)
-		if (items[i].status != STBL_ST_NOT_FOUND ||
-			(items[i].has_guard && items[i].guard.state == STBL_GUARD_PREPARED))
-			fill_row(&rows[(*n_rows)++], &items[i]);
-	return rows;
 }

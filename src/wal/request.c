@@ -18,6 +18,9 @@
 #include "wal/request.h"
 #include "wal/wal_int.h"
 
+#define MAX_REMOVALS 100
+#define GAP_TRIES 3
+
 /* Rows of one superfile that requests of the version at hand delete. */
 typedef struct Claim
 {
@@ -28,157 +31,98 @@ typedef struct Claim
 typedef struct PublishArg
 {
 	StblTable  *table;
-	StblRequestWork *works;
+	StblRequestWork **works;
 	int			n;
 	int64		deadline_us;
 	MemoryContext cxt;
 } PublishArg;
 
-/* ---- the append phase ---- */
-
-static bool
-check_columns(StblTable *table, const StblSchema *schema, const StblPqMeta *meta, StblError *err)
-{
-	for (int i = 0; i < schema->n_fields; i++)
-	{
-		int			leaf;
-
-		if (!stbl_schema_match_file(&meta->schema, &schema->fields[i], &leaf, err))
-			return false;
-		if (leaf < 0 && !schema->fields[i].nullable)
-			return stbl_fail(err, STBL_ERR_SCHEMA, "column \"%s\" of table \"%s\" is not null, and the payload has no such column",
-							 schema->fields[i].name, table->root);
-	}
-	for (int i = 1; i < meta->schema.n_nodes; i++)
-		if (meta->schema.nodes[i].parent == 0 && stbl_schema_find(schema, meta->schema.nodes[i].name) < 0)
-			return stbl_fail(err, STBL_ERR_SCHEMA, "the payload has a column \"%s\" that table \"%s\" has not",
-							 meta->schema.nodes[i].name, table->root);
-	return true;
-}
-
-static bool
-check_payload(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work, const StblCall *call)
-{
-	StblStateDoc *doc = &work->doc->doc;
-	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
-	const uint8 *body = call->req.body;
-	size_t		len = call->req.body_len;
-	uint64		footer_len;
-	StblPqMeta *meta;
-	StblPqStats *stats;
-	const StblPqStats **pointers;
-	StblBuf		text;
-	char		hash[65];
-
-	stbl_sha256_hex(body, len, hash);
-	if (doc->content_hash != NULL && strcmp(hash, doc->content_hash) != 0)
-		return stbl_fail(&work->err, STBL_ERR_CORRUPT, "object \"%s\" is not the payload its state document names: its SHA-256 is %s",
-						 call->req.key, hash);
-	if (len < 12)
-		return stbl_fail(&work->err, STBL_ERR_CORRUPT, "object \"%s\" is too short for a Parquet file", call->req.key);
-	if (!stbl_pq_footer_length(body + len - 8, len, &footer_len, &work->err))
-		return false;
-	meta = stbl_pq_parse_footer(mem, body + len - footer_len, footer_len, len, &work->err);
-	if (meta == NULL || !check_columns(table, &snapshot->schema, meta, &work->err))
-		return false;
-	if (doc->new_row_count >= 0 && doc->new_row_count != meta->n_rows)
-		return stbl_fail(&work->err, STBL_ERR_CORRUPT, "object \"%s\" has " INT64_FORMAT " rows, its state document says " INT64_FORMAT,
-						 call->req.key, meta->n_rows, doc->new_row_count);
-	stats = palloc0(sizeof(StblPqStats) * (meta->schema.n_leaves + 1));
-	pointers = palloc(sizeof(StblPqStats *) * (meta->schema.n_leaves + 1));
-	for (int i = 0; i < meta->schema.n_leaves; i++)
-	{
-		stbl_stats_of_footer(mem, meta, i, &stats[i]);
-		pointers[i] = &stats[i];
-	}
-	stbl_buf_init(&text, mem);
-	stbl_stats_write(mem, &text, &snapshot->schema, &meta->schema, pointers, meta->n_rows, true);
-	work->file.bytes = len;
-	work->file.n_rows = meta->n_rows;
-	work->file.hash = pstrdup(hash);
-	work->file.stats = (char *) text.data;
-	return true;
-}
-
-bool
-stbl_request_verify(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work, int64 deadline_us)
-{
-	StblStateDoc *doc = &work->doc->doc;
-	StblCall   *call;
-	bool		ok;
-
-	if (doc->op_kind == STBL_DELETE)
-		return true;
-	if (snapshot->version < 0)
-		return stbl_fail(&work->err, STBL_ERR_STATE, "table \"%s\" does not exist yet, so new rows have no schema to fit", table->root);
-	work->file.path = psprintf("seg-%s.parquet", doc->superfile_id);
-	call = stbl_store_get(table->store, stbl_table_key(table, work->file.path), deadline_us);
-	if (stbl_await(call) == STBL_ST_NOT_FOUND)
-		ok = stbl_fail(&work->err, STBL_ERR_NOT_FOUND, "the payload \"%s\" does not exist", call->req.key);
-	else if (call->req.status != STBL_ST_OK)
-	{
-		stbl_call_error(call, &work->err);
-		ok = false;
-	}
-	else
-		ok = check_payload(table, snapshot, work, call);
-	stbl_call_free(call);
-	work->has_file = ok;
-	return ok;
-}
-
 /* ---- targets ---- */
 
-static StblProgress *
-progress_of(StblStateDoc *doc, const char *target_id)
+static int
+compare_progress(const void *a, const void *b)
 {
-	for (int i = 0; i < doc->n_progress; i++)
-		if (strcmp(doc->progress[i].target_id, target_id) == 0)
-			return &doc->progress[i];
-	return NULL;
+	return strcmp((*(StblProgress *const *) a)->target_id, (*(StblProgress *const *) b)->target_id);
 }
 
-/* Every target has its entry, in the order of target_ids, where the document lacks them. */
-static void
-complete_progress(StblStateDoc *doc)
+/* The targets with their outcomes so far, in the order of target_ids. */
+static StblProgress *
+initial_progress(StblStateDoc *doc)
 {
-	StblProgress *all;
+	StblProgress *all = palloc0(sizeof(StblProgress) * ((Size) doc->n_target_ids + 1));
+	StblProgress **sorted = palloc(sizeof(StblProgress *) * ((Size) doc->n_progress + 1));
 
-	if (doc->n_progress == doc->n_target_ids)
-	{
-		bool		same = true;
-
-		for (int i = 0; same && i < doc->n_progress; i++)
-			same = strcmp(doc->progress[i].target_id, doc->target_ids[i]) == 0;
-		if (same)
-			return;
-	}
-	all = palloc0(sizeof(StblProgress) * (doc->n_target_ids + 1));
+	for (int i = 0; i < doc->n_progress; i++)
+		sorted[i] = &doc->progress[i];
+	qsort(sorted, doc->n_progress, sizeof(StblProgress *), compare_progress);
 	for (int i = 0; i < doc->n_target_ids; i++)
 	{
-		StblProgress *old = progress_of(doc, doc->target_ids[i]);
+		StblProgress *key = &all[i];
+		StblProgress **hit;
 
-		if (old != NULL)
-			all[i] = *old;
-		else
-			strlcpy(all[i].target_id, doc->target_ids[i], STBL_ID_TEXT);
+		memcpy(all[i].target_id, doc->target_ids[i], STBL_ID_TEXT);
+		all[i].outcome = STBL_ROW_PENDING;
+		hit = bsearch(&key, sorted, doc->n_progress, sizeof(StblProgress *), compare_progress);
+		if (hit != NULL)
+			all[i] = **hit;
 	}
-	doc->progress = all;
-	doc->n_progress = doc->n_target_ids;
+	pfree(sorted);
+	return all;
+}
+
+/* Outcomes found on one base do not hold for the next. */
+void
+stbl_request_reset(StblRequestWork *work)
+{
+	StblStateDoc *doc = &work->doc->doc;
+
+	if (work->initial == NULL)
+	{
+		work->initial = initial_progress(doc);
+		doc->progress = palloc0(sizeof(StblProgress) * ((Size) doc->n_target_ids + 1));
+		doc->n_progress = doc->n_target_ids;
+	}
+	memcpy(doc->progress, work->initial, sizeof(StblProgress) * doc->n_progress);
+	work->n_tombstoned = 0;
+	work->n_not_found = 0;
+}
+
+/* The superfile of a target, if it is live; with the row's position. */
+static StblFile *
+file_of_target(StblSnapshot *base, const char *target_id, uint32 *position)
+{
+	int64		row_id = stbl_target_row_id(target_id);
+	StblFile   *file = row_id < 0 || base->version < 0 ? NULL : stbl_snapshot_file_of_row(base, row_id);
+
+	if (file != NULL)
+		*position = (uint32) (row_id - file->base_row_id);
+	return file;
+}
+
+static Claim *
+find_claim(List *claims, const char *path)
+{
+	ListCell   *lc;
+
+	if (claims != NIL && strcmp(((Claim *) llast(claims))->path, path) == 0)
+		return llast(claims);
+	foreach(lc, claims)
+	{
+		Claim	   *claim = lfirst(lc);
+
+		if (strcmp(claim->path, path) == 0)
+			return claim;
+	}
+	return NULL;
 }
 
 static roaring_bitmap_t *
 claimed_rows(List **claims, const char *path)
 {
-	Claim	   *claim;
-	ListCell   *lc;
+	Claim	   *claim = find_claim(*claims, path);
 
-	foreach(lc, *claims)
-	{
-		claim = lfirst(lc);
-		if (strcmp(claim->path, path) == 0)
-			return claim->rows;
-	}
+	if (claim != NULL)
+		return claim->rows;
 	claim = palloc(sizeof(Claim));
 	claim->path = pstrdup(path);
 	claim->rows = roaring_bitmap_create();
@@ -189,9 +133,84 @@ claimed_rows(List **claims, const char *path)
 	return claim->rows;
 }
 
+static bool
+is_claimed(List *claims, const char *path, uint32 position)
+{
+	Claim	   *claim = find_claim(claims, path);
+
+	return claim != NULL && roaring_bitmap_contains(claim->rows, position);
+}
+
+static int
+compare_files(const void *a, const void *b)
+{
+	const StblFile *x = *(StblFile *const *) a;
+	const StblFile *y = *(StblFile *const *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* The tombstones of all targets' superfiles, in flight. */
+static void
+load_target_tombstones(StblTable *table, StblSnapshot *base, StblStateDoc *doc)
+{
+	StblFile  **files = palloc(sizeof(StblFile *) * ((Size) doc->n_target_ids + 1));
+	int			n = 0;
+	int			n_distinct = 0;
+
+	for (int i = 0; i < doc->n_target_ids; i++)
+	{
+		uint32		position;
+		StblFile   *file = file_of_target(base, doc->target_ids[i], &position);
+
+		if (file != NULL && (n == 0 || files[n - 1] != file))
+			files[n++] = file;
+	}
+	qsort(files, n, sizeof(StblFile *), compare_files);
+	for (int i = 0; i < n; i++)
+		if (n_distinct == 0 || files[n_distinct - 1] != files[i])
+			files[n_distinct++] = files[i];
+	if (n_distinct > 0)
+		stbl_load_tombstones(table, files, n_distinct);
+	pfree(files);
+}
+
+/* Whether an undecided mutation has any of the rows PREPARED. */
+static bool
+is_held(StblTable *table, StblSnapshot *base, const char *wal_id, List *claims)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext cxt = AllocSetContextCreate(outer, "supertable conflict check", ALLOCSET_DEFAULT_SIZES);
+	bool		held = false;
+	ListCell   *lc;
+
+	foreach(lc, claims)
+	{
+		Claim	   *claim = lfirst(lc);
+		StblConflict conflict;
+
+		MemoryContextSwitchTo(cxt);
+		held = held || (!stbl_conflict_check(table, base, claim->path, claim->rows, wal_id, &conflict) &&
+						conflict.kind == STBL_CONFLICT_PREPARED);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(cxt);
+	}
+	MemoryContextDelete(cxt);
+	return held;
+}
+
+static void
+count_outcome(StblRequestWork *work, const StblProgress *p)
+{
+	if (p->outcome == STBL_ROW_TOMBSTONED)
+		work->n_tombstoned++;
+	else if (p->outcome == STBL_ROW_NOTFOUND)
+		work->n_not_found++;
+}
+
 /*
  * Settles each target's outcome against a snapshot and what earlier requests
- * of the same version claim; the rows to delete are added to mine.
+ * of the same version delete; the rows to delete are added to mine.
  */
 static StblRequestEnd
 resolve(StblTable *table, StblSnapshot *base, StblRequestWork *work, List *others, List **mine)
@@ -199,80 +218,142 @@ resolve(StblTable *table, StblSnapshot *base, StblRequestWork *work, List *other
 	StblStateDoc *doc = &work->doc->doc;
 	bool		gone = false;
 
-	complete_progress(doc);
+	stbl_request_reset(work);
+	load_target_tombstones(table, base, doc);
 	for (int i = 0; i < doc->n_progress; i++)
 	{
 		StblProgress *p = &doc->progress[i];
-		int64		row_id = stbl_target_row_id(p->target_id);
-		StblFile   *file = row_id < 0 ? NULL : stbl_snapshot_file_of_row(base, row_id);
+		uint32		position = 0;
+		StblFile   *file = file_of_target(base, p->target_id, &position);
 		const roaring_bitmap_t *tombstones = file ? stbl_file_tombstones(table, file) : NULL;
-		uint32		position = file ? (uint32) (row_id - file->base_row_id) : 0;
-		bool		live = file != NULL && !(tombstones && roaring_bitmap_contains(tombstones, position));
-		roaring_bitmap_t *one;
-		StblConflict conflict;
-		bool		held;
+		bool		live = file != NULL && !(tombstones && roaring_bitmap_contains(tombstones, position)) &&
+			!is_claimed(others, file->path, position);
 
 		if (p->outcome == STBL_ROW_NOTFOUND || (p->outcome == STBL_ROW_TOMBSTONED && !live))
+		{
+			count_outcome(work, p);	/* settled by an earlier sweep */
 			continue;
-		if (live && others != NIL && roaring_bitmap_contains(claimed_rows(&others, file->path), position))
-			live = false;
+		}
 		if (!live)
 		{
 			p->outcome = STBL_ROW_NOTFOUND;
+			p->superfile = NULL;
+			count_outcome(work, p);
 			gone = true;
 			continue;
 		}
-		one = roaring_bitmap_of(1, position);
-		held = !stbl_conflict_check(table, base, file->path, one, doc->wal_id, &conflict);
-		roaring_bitmap_free(one);
-		if (held)
-			return STBL_REQ_HELD;
 		p->outcome = STBL_ROW_TOMBSTONED;
 		p->superfile = pstrdup(file->path);
+		/* A target may be named twice. */
+		if (!is_claimed(*mine, file->path, position))
+			count_outcome(work, p);
 		roaring_bitmap_add(claimed_rows(mine, file->path), position);
 	}
-	return gone && doc->op_kind == STBL_UPDATE ? STBL_REQ_ROLLED_BACK : STBL_REQ_DESCRIBED;
+	if (gone && doc->op_kind == STBL_UPDATE)
+	{
+		/* Nothing of it is done: entries that are not gone stay as they were. */
+		for (int i = 0; i < doc->n_progress; i++)
+			if (doc->progress[i].outcome == STBL_ROW_TOMBSTONED)
+				doc->progress[i] = work->initial[i];
+		work->n_tombstoned = 0;
+		return STBL_REQ_ROLLED_BACK;
+	}
+	return *mine != NIL && is_held(table, base, doc->wal_id, *mine) ? STBL_REQ_HELD : STBL_REQ_DESCRIBED;
+}
+
+typedef struct ResolveArg
+{
+	StblTable  *table;
+	StblSnapshot *base;
+	StblRequestWork *work;
+	List	   *others;
+	List	   *mine;
+	StblRequestEnd end;
+} ResolveArg;
+
+static void
+resolve_it(void *arg_p)
+{
+	ResolveArg *a = arg_p;
+
+	a->end = resolve(a->table, a->base, a->work, a->others, &a->mine);
 }
 
 StblRequestEnd
 stbl_request_resolve(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work)
 {
-	List	   *mine = NIL;
+	ResolveArg	arg = {table, snapshot, work, NIL, NIL, STBL_REQ_QUARANTINED};
 
-	return resolve(table, snapshot, work, NIL, &mine);
+	return stbl_survive(resolve_it, &arg, &work->err) ? arg.end : STBL_REQ_QUARANTINED;
+}
+
+void
+stbl_request_applied(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work)
+{
+	StblStateDoc *doc = &work->doc->doc;
+
+	stbl_request_reset(work);
+	for (int i = 0; i < doc->n_progress; i++)
+	{
+		StblProgress *p = &doc->progress[i];
+		uint32		position;
+		StblFile   *file;
+
+		if (p->outcome == STBL_ROW_PENDING)
+		{
+			/* The row is not live, or the mutation would not be applied. */
+			file = file_of_target(snapshot, p->target_id, &position);
+			p->outcome = file != NULL ? STBL_ROW_TOMBSTONED : STBL_ROW_NOTFOUND;
+			p->superfile = file != NULL ? pstrdup(file->path) : NULL;
+		}
+		count_outcome(work, p);
+	}
 }
 
 /* ---- publishing ---- */
 
+/* Documents are read after the base they are published on, all in flight. */
 static void
-read_again(PublishArg *arg, StblRequestWork *w, int64 version)
+read_documents(PublishArg *arg, int64 version)
 {
-	MemoryContext old = MemoryContextSwitchTo(arg->cxt);
-	char		wal_id[STBL_ID_TEXT];
-	StblDoc		fresh;
+	const char **ids = palloc(sizeof(char *) * (arg->n + 1));
+	StblRequestWork **which = palloc(sizeof(StblRequestWork *) * (arg->n + 1));
+	StblDoc    *docs;
+	StblStatus *status;
+	StblError  *errs;
+	int			k = 0;
 
-	strlcpy(wal_id, w->doc->doc.wal_id, sizeof(wal_id));
-	memset(&fresh, 0, sizeof(fresh));
-	switch (stbl_doc_read(arg->table, stbl_mem_in(arg->cxt), wal_id, &fresh, arg->deadline_us, &w->err))
+	for (int i = 0; i < arg->n; i++)
+		if (arg->works[i]->end == STBL_REQ_READY && arg->works[i]->read_at != version)
+		{
+			ids[k] = arg->works[i]->doc->doc.wal_id;
+			which[k++] = arg->works[i];
+		}
+	if (k == 0)
+		return;
+	docs = palloc(sizeof(StblDoc) * k);
+	status = palloc(sizeof(StblStatus) * k);
+	errs = palloc(sizeof(StblError) * k);
+	stbl_docs_read(arg->table, stbl_mem_in(CurrentMemoryContext), ids, k, docs, status, errs, arg->deadline_us);
+	for (int i = 0; i < k; i++)
 	{
-		case STBL_ST_OK:
-			if (fresh.doc.state == STBL_COMPLETE)
-				w->end = STBL_REQ_COMPLETE;
-			else if (strcmp(fresh.etag, w->doc->etag) != 0)
-				w->end = STBL_REQ_CAS_LOST; /* somebody took it over from us */
-			break;
-		case STBL_ST_NOT_FOUND:
+		StblRequestWork *w = which[i];
+
+		w->read_at = version;
+		if (status[i] == STBL_ST_NOT_FOUND || (status[i] == STBL_ST_OK && docs[i].doc.state == STBL_COMPLETE))
 			w->end = STBL_REQ_COMPLETE;
-			break;
-		default:
+		else if (status[i] != STBL_ST_OK)
+		{
 			w->end = STBL_REQ_QUARANTINED;
+			w->err = errs[i];
+		}
+		else if (strcmp(docs[i].etag, w->doc->etag) != 0)
+			w->end = STBL_REQ_CAS_LOST; /* somebody took it over from us */
 	}
-	w->read_at = version;
-	MemoryContextSwitchTo(old);
 }
 
 static void
-describe(StblVersion *v, PublishArg *arg, StblRequestWork *w, List *mine)
+describe(StblVersion *v, StblRequestWork *w, List *mine)
 {
 	StblStateDoc *doc = &w->doc->doc;
 	StblGuard	applied;
@@ -305,66 +386,66 @@ describe(StblVersion *v, PublishArg *arg, StblRequestWork *w, List *mine)
 	w->end = STBL_REQ_DESCRIBED;
 }
 
+/* APPLIED or ABORTED in the base: done. */
+static void
+look_at_guard(PublishArg *arg, StblVersion *v, StblRequestWork *w)
+{
+	StblSnapshot *base = stbl_version_base(v);
+	const char *config = stbl_snapshot_domain(base, stbl_guard_domain(w->doc->doc.wal_id));
+	MemoryContext old;
+	StblGuard	guard;
+
+	if (config == NULL)
+		return;
+	if (!stbl_guard_parse(stbl_version_mem(v), config, &guard, &w->err))
+		w->end = STBL_REQ_QUARANTINED;
+	else if (guard.state == STBL_GUARD_APPLIED)
+	{
+		old = MemoryContextSwitchTo(arg->cxt);
+		stbl_request_applied(arg->table, base, w);
+		MemoryContextSwitchTo(old);
+		w->end = STBL_REQ_PUBLISHED;
+	}
+	else if (guard.state == STBL_GUARD_ABORTED)
+		w->end = STBL_REQ_ROLLED_BACK;
+}
+
 static void
 consider(StblVersion *v, PublishArg *arg, StblRequestWork *w, List **claims)
 {
 	StblSnapshot *base = stbl_version_base(v);
-	StblGuard	guard;
-	List	   *mine = NIL;
+	ResolveArg	resolve_arg = {arg->table, base, w, *claims, NIL, STBL_REQ_QUARANTINED};
 	MemoryContext old;
-	StblRequestEnd end;
 	ListCell   *lc;
 
-	if (stbl_guard_find(base, w->doc->doc.wal_id, stbl_version_mem(v), &guard) && guard.state != STBL_GUARD_PREPARED)
-	{
-		w->end = guard.state == STBL_GUARD_APPLIED ? STBL_REQ_PUBLISHED : STBL_REQ_ROLLED_BACK;
-		return;
-	}
-	if (w->read_at != base->version)
-		read_again(arg, w, base->version);
-	if (w->end != STBL_REQ_READY)
-		return;
 	if (w->has_file && stbl_snapshot_file(base, w->file.path) != NULL)
 	{
-		w->end = STBL_REQ_PUBLISHED;
+		stbl_fail(&w->err, STBL_ERR_STATE, "payload \"%s\" of mutation %s is a live superfile already", w->file.path,
+				  w->doc->doc.wal_id);
+		w->end = STBL_REQ_QUARANTINED;
 		return;
 	}
 	old = MemoryContextSwitchTo(arg->cxt);
-	end = resolve(arg->table, base, w, *claims, &mine);
+	if (!stbl_survive(resolve_it, &resolve_arg, &w->err))
+		resolve_arg.end = STBL_REQ_QUARANTINED;
 	MemoryContextSwitchTo(old);
-	if (end != STBL_REQ_DESCRIBED)
-		w->end = end;
-	else if (!w->has_file && mine == NIL)
-		w->end = STBL_REQ_PUBLISHED;	/* nothing of it is left to do */
-	else
+	if (resolve_arg.end != STBL_REQ_DESCRIBED)
 	{
-		describe(v, arg, w, mine);
-		foreach(lc, mine)
-		{
-			Claim	   *c = lfirst(lc);
-
-			roaring_bitmap_or_inplace(claimed_rows(claims, c->path), c->rows);
-		}
-	}
-}
-
-/* Outcomes found on one base do not hold for the next: back to what the document says. */
-static void
-reset_progress(StblRequestWork *w)
-{
-	for (int i = 0; i < w->doc->doc.n_progress; i++)
-		w->doc->doc.progress[i].outcome = w->initial[i];
-}
-
-static void
-remember_progress(StblRequestWork *w)
-{
-	if (w->initial != NULL)
+		w->end = resolve_arg.end;
 		return;
-	complete_progress(&w->doc->doc);
-	w->initial = palloc(sizeof(StblRowOutcome) * (w->doc->doc.n_progress + 1));
-	for (int i = 0; i < w->doc->doc.n_progress; i++)
-		w->initial[i] = w->doc->doc.progress[i].outcome;
+	}
+	if (!w->has_file && resolve_arg.mine == NIL)
+	{
+		w->end = STBL_REQ_PUBLISHED;	/* nothing of it is left to do */
+		return;
+	}
+	describe(v, w, resolve_arg.mine);
+	foreach(lc, resolve_arg.mine)
+	{
+		Claim	   *c = lfirst(lc);
+
+		roaring_bitmap_or_inplace(claimed_rows(claims, c->path), c->rows);
+	}
 }
 
 static StblBuild
@@ -378,46 +459,33 @@ build_requests(StblVersion *v, void *arg_p)
 
 	for (int i = 0; i < arg->n; i++)
 	{
-		StblRequestWork *w = &arg->works[i];
-
-		if (w->end == STBL_REQ_DESCRIBED)
-		{
-			w->end = STBL_REQ_READY;
-			reset_progress(w);
-		}
-		if (w->end == STBL_REQ_READY)
-			consider(v, arg, w, &claims);
-		any = any || w->end == STBL_REQ_DESCRIBED;
+		if (arg->works[i]->end == STBL_REQ_DESCRIBED)
+			arg->works[i]->end = STBL_REQ_READY;
+		if (arg->works[i]->end == STBL_REQ_READY)
+			look_at_guard(arg, v, arg->works[i]);
+	}
+	read_documents(arg, stbl_version_base(v)->version);
+	for (int i = 0; i < arg->n; i++)
+	{
+		if (arg->works[i]->end == STBL_REQ_READY)
+			consider(v, arg, arg->works[i], &claims);
+		any = any || arg->works[i]->end == STBL_REQ_DESCRIBED;
 	}
 	if (!any)
 		return STBL_BUILD_NOTHING;
-	markers = stbl_settle_removable(arg->table, stbl_version_base(v), 100, &n, arg->deadline_us);
+	markers = stbl_settle_removable(arg->table, stbl_version_base(v), MAX_REMOVALS, &n, arg->deadline_us);
 	for (int i = 0; i < n; i++)
 		stbl_version_domain(v, markers[i], NULL);
 	return STBL_BUILD_PUBLISH;
 }
 
-static void
-end_described(PublishArg *arg, StblRequestEnd end, const StblError *err)
-{
-	for (int i = 0; i < arg->n; i++)
-		if (arg->works[i].end == STBL_REQ_DESCRIBED)
-		{
-			arg->works[i].end = end;
-			if (err != NULL)
-				arg->works[i].err = *err;
-		}
-}
-
 void
-stbl_requests_publish(StblTable *table, StblRequestWork *works, int n, int64 deadline_us)
+stbl_requests_publish(StblTable *table, StblRequestWork **works, int n, int64 deadline_us)
 {
 	PublishArg	arg = {table, works, n, deadline_us, CurrentMemoryContext};
-	StblCall  **calls = palloc0(sizeof(StblCall *) * (n + 1));
 	StblPublish p;
+	int			n_gaps = 0;
 
-	for (int i = 0; i < n; i++)
-		remember_progress(&works[i]);
 	memset(&p, 0, sizeof(p));
 	p.table = table;
 	p.build = build_requests;
@@ -426,35 +494,48 @@ stbl_requests_publish(StblTable *table, StblRequestWork *works, int n, int64 dea
 	p.refresh_first = true;
 	p.deadline_us = deadline_us;
 	for (;;)
-	{
-		StblPublished result = stbl_publish(&p);
+		switch (stbl_publish(&p))
+		{
+			case STBL_PUBLISHED:
+				for (int i = 0; i < n; i++)
+					if (works[i]->end == STBL_REQ_DESCRIBED)
+						works[i]->end = STBL_REQ_PUBLISHED;
+				return;
+			case STBL_PUBLISH_NOTHING:
+			case STBL_PUBLISH_REFUSED:
+				return;
+			case STBL_PUBLISHED_BEFORE:
+				break;			/* markers and documents show whose it was */
+			case STBL_PUBLISH_GAP:
+				if (++n_gaps < GAP_TRIES)
+					break;
+				stbl_throw(&p.err);
+			case STBL_PUBLISH_FAILED:
+			case STBL_PUBLISH_UNKNOWN:
+				stbl_throw(&p.err);	/* storage is away; the next sweep sees what became of it */
+		}
+}
 
-		if (result == STBL_PUBLISHED_BEFORE)
-			continue;			/* the markers show whose it was */
-		if (result == STBL_PUBLISHED)
-			end_described(&arg, STBL_REQ_PUBLISHED, NULL);
-		else if (result == STBL_PUBLISH_FAILED || result == STBL_PUBLISH_UNKNOWN || result == STBL_PUBLISH_GAP)
-			end_described(&arg, STBL_REQ_CAS_LOST, &p.err); /* the next sweep sees what became of it */
-		break;
-	}
+void
+stbl_requests_complete(StblTable *table, StblRequestWork **works, int n, int64 deadline_us)
+{
+	StblCall  **calls = palloc0(sizeof(StblCall *) * (n + 1));
+	int			sent = 0;
+
 	for (int i = 0; i < n; i++)
 	{
-		StblStateDoc *doc = &works[i].doc->doc;
+		for (; sent < n && sent < i + STBL_WAL_IN_FLIGHT; sent++)
+		{
+			StblRequestWork *w = works[sent];
 
-		if (works[i].end != STBL_REQ_PUBLISHED && works[i].end != STBL_REQ_ROLLED_BACK)
-			continue;
-		if (works[i].end == STBL_REQ_ROLLED_BACK)
-			for (int j = 0; j < doc->n_progress; j++)
-				if (doc->progress[j].outcome == STBL_ROW_TOMBSTONED)
-				{
-					doc->progress[j].outcome = STBL_ROW_PENDING;
-					doc->progress[j].superfile = NULL;
-				}
-		doc->state = STBL_COMPLETE;
-		doc->outcome = works[i].end == STBL_REQ_PUBLISHED ? STBL_OUTCOME_COMMITTED : STBL_OUTCOME_ROLLED_BACK;
-		calls[i] = stbl_doc_update(table, works[i].doc, deadline_us);
+			if (w->end != STBL_REQ_PUBLISHED && w->end != STBL_REQ_ROLLED_BACK)
+				continue;
+			w->doc->doc.state = STBL_COMPLETE;
+			w->doc->doc.outcome = w->end == STBL_REQ_PUBLISHED ? STBL_OUTCOME_COMMITTED : STBL_OUTCOME_ROLLED_BACK;
+			w->doc->doc.has_lease = false;
+			calls[sent] = stbl_doc_update(table, w->doc, deadline_us);
+		}
+		if (calls[i] != NULL && stbl_doc_finish(calls[i], works[i]->doc) != STBL_ST_OK)
+			works[i]->end = STBL_REQ_CAS_LOST;
 	}
-	for (int i = 0; i < n; i++)
-		if (calls[i] != NULL && stbl_doc_finish(calls[i], works[i].doc) != STBL_ST_OK)
-			works[i].end = STBL_REQ_CAS_LOST;
 }

@@ -25,23 +25,35 @@ typedef struct StblRequestWork
 	bool		has_file;
 	StblDocFile file;			/* the verified payload */
 	int64_t		read_at;		/* base version after which the document was read */
-	StblRowOutcome *initial;	/* private: outcomes as the document had them */
+	int64_t		n_tombstoned;	/* entries that end so */
+	int64_t		n_not_found;
+	StblProgress *initial;		/* private: the targets as the document had them */
 } StblRequestWork;
 
 /*
- * The append phase: the payload named by the document is there, and is what
- * the document says: hash, number of rows, columns of the table.  Fills
- * work->file with its statistics; false with work->err set.
+ * The append phase: each payload is there, and is what its document says:
+ * hash, number of rows, columns of the table.  Fills file with its
+ * statistics; one that fails becomes QUARANTINED with err set.
  */
-extern bool stbl_request_verify(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work, int64_t deadline_us);
+extern void stbl_requests_verify(StblTable *table, StblSnapshot *snapshot, StblRequestWork **works, int n, int64_t deadline_us);
+
+/* Publishes all that are READY in one version (again, as long as others take the slot). */
+extern void stbl_requests_publish(StblTable *table, StblRequestWork **works, int n, int64_t deadline_us);
+
+/* Brings the documents of PUBLISHED and ROLLED_BACK ones to COMPLETE, in flight. */
+extern void stbl_requests_complete(StblTable *table, StblRequestWork **works, int n, int64_t deadline_us);
 
 /*
- * Publishes all that are READY in one version (again, as long as others take
- * the slot) and brings their documents to COMPLETE.
+ * What the targets of a request are in a snapshot: DESCRIBED (to be
+ * published), ROLLED_BACK, HELD or QUARANTINED.  Changes nothing but the
+ * document in memory.
  */
-extern void stbl_requests_publish(StblTable *table, StblRequestWork *works, int n, int64_t deadline_us);
-
-/* What the targets of a request are in a snapshot, without changing anything but the document in memory. */
 extern StblRequestEnd stbl_request_resolve(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work);
+
+/* Takes back what resolving has changed in the document. */
+extern void stbl_request_reset(StblRequestWork *work);
+
+/* The outcomes of a request that the snapshot has APPLIED. */
+extern void stbl_request_applied(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work);
 
 #endif							/* STBL_WAL_REQUEST_H */

@@ -1,6 +1,9 @@
 /*
  * Carrying out what decided mutations ask for (settle.h has the order that
  * makes it safe).
+ *
+ * Several mutations go into one version; each is checked whole before any of
+ * it is described, so that one that cannot be published holds up no other.
  */
 #include "postgres.h"
 
@@ -12,6 +15,8 @@
 #include "common/pgmem.h"
 #include "wal/wal_int.h"
 #include "wal/witness.h"
+
+#define COMPLETE_TRIES 20
 
 /* Where one mutation stands while a version for several is described. */
 typedef enum Stage
@@ -28,7 +33,8 @@ typedef struct Work
 	StblSettle *settle;
 	Stage		stage;
 	bool		forced;
-	int64		read_at;		/* base version after which the document was read; -1: not yet */
+	bool		prepared;		/* the base has its PREPARED */
+	int64		read_at;		/* base version after which the document was read; -2: not yet */
 	roaring_bitmap_t **tombstones;	/* of its targets, loaded once */
 } Work;
 
@@ -39,7 +45,7 @@ typedef struct CommitArg
 	Work	   *works;
 	int			n;
 	bool		trusted;
-	bool		must_read;		/* trusted, but the manifest does not show what it should */
+	int64		first_base;		/* version of the first attempt's base; -2: none yet */
 	int64		deadline_us;
 } CommitArg;
 
@@ -69,21 +75,74 @@ fail_work(Work *w, const StblError *err)
 	w->settle->err = *err;
 }
 
-/*
- * Reads the document anew: it, not what we were handed, tells whether the
- * mutation is done.
- */
-static void
-read_again(CommitArg *arg, Work *w, int64 base_version)
+/* ---- what manifest and document say ---- */
+
+typedef struct CheckArg
 {
-	MemoryContext old = MemoryContextSwitchTo(arg->cxt);
-	StblDoc    *doc = w->settle->doc;
-	char		wal_id[STBL_ID_TEXT];
+	CommitArg  *arg;
+	StblSnapshot *base;
+	Work	   *w;
+} CheckArg;
+
+static void
+look_at_guard(void *arg_p)
+{
+	CheckArg   *c = arg_p;
+	StblGuard	guard;
+
+	c->w->prepared = false;
+	if (!stbl_guard_find(c->base, c->w->settle->doc->doc.wal_id, stbl_mem_in(CurrentMemoryContext), &guard))
+		return;
+	switch (guard.state)
+	{
+		case STBL_GUARD_APPLIED:
+			c->w->stage = STAGE_PUBLISHED;
+			break;
+		case STBL_GUARD_ABORTED:
+			c->w->forced = true;
+			c->w->stage = STAGE_COMPLETE;
+			break;
+		case STBL_GUARD_PREPARED:
+			c->w->prepared = true;
+			break;
+	}
+}
+
+/* A DELETE is all there in its guard; nothing else can be published without its document. */
+static void
+take_from_guard(void *arg_p)
+{
+	CheckArg   *c = arg_p;
+	StblStateDoc *doc = &c->w->settle->doc->doc;
+	StblGuard	guard;
 	StblError	err;
 
-	strlcpy(wal_id, doc->doc.wal_id, sizeof(wal_id));
-	w->read_at = base_version;
-	switch (stbl_doc_read(arg->table, stbl_mem_in(arg->cxt), wal_id, doc, arg->deadline_us, &err))
+	if (!stbl_guard_find(c->base, doc->wal_id, stbl_mem_in(c->arg->cxt), &guard) ||
+		strcmp(guard.op_kind, stbl_op_kind_name(STBL_DELETE)) != 0)
+	{
+		stbl_fail(&err, STBL_ERR_CORRUPT, "the state document of the committed mutation %s is missing", doc->wal_id);
+		fail_work(c->w, &err);
+		return;
+	}
+	doc->op_kind = STBL_DELETE;
+	doc->table_id = guard.table_id;
+	doc->has_targets = true;
+	doc->n_targets = guard.n_targets;
+	doc->targets = guard.targets;
+}
+
+/* It, not what we were handed, tells whether the mutation is done. */
+static void
+follow_document(CommitArg *arg, StblSnapshot *base, Work *w, const char *wal_id, StblStatus status, const StblError *err)
+{
+	StblDoc    *doc = w->settle->doc;
+	CheckArg	check = {arg, base, w};
+	StblError	why;
+
+	w->read_at = base->version;
+	w->tombstones = NULL;
+	strlcpy(doc->doc.wal_id, wal_id, sizeof(doc->doc.wal_id));
+	switch (status)
 	{
 		case STBL_ST_OK:
 			if (doc->doc.state == STBL_COMPLETE)
@@ -93,72 +152,146 @@ read_again(CommitArg *arg, Work *w, int64 base_version)
 			}
 			break;
 		case STBL_ST_NOT_FOUND:
-			strlcpy(doc->doc.wal_id, wal_id, sizeof(doc->doc.wal_id));
-			w->stage = STAGE_COMPLETE;	/* only a complete one is ever deleted */
+			/* Only a complete one is ever deleted; then PREPARED is gone too. */
+			if (!w->prepared)
+				w->stage = STAGE_COMPLETE;
+			else if (!stbl_survive(take_from_guard, &check, &why))
+				fail_work(w, &why);
 			break;
 		default:
-			fail_work(w, &err);
+			fail_work(w, err);
 	}
-	MemoryContextSwitchTo(old);
 }
 
-/* Everything that could keep this mutation from being published, before any of it is described. */
+/*
+ * Reads documents anew, all in flight.  An owner in its own transaction knows
+ * what its document says as long as nobody else has published.
+ */
+static void
+read_documents(CommitArg *arg, StblSnapshot *base)
+{
+	const char **ids = palloc(sizeof(char *) * (arg->n + 1));
+	Work	  **which = palloc(sizeof(Work *) * (arg->n + 1));
+	StblDoc    *docs;
+	StblStatus *status;
+	StblError  *errs;
+	int			k = 0;
+
+	for (int i = 0; i < arg->n; i++)
+	{
+		Work	   *w = &arg->works[i];
+		bool		known = arg->trusted && base->version == arg->first_base &&
+			(w->prepared || w->settle->doc->doc.n_targets == 0);
+
+		if (w->stage != STAGE_OPEN || known || w->read_at == base->version)
+			continue;
+		ids[k] = pstrdup(w->settle->doc->doc.wal_id);
+		which[k++] = w;
+	}
+	if (k == 0)
+		return;
+	docs = palloc(sizeof(StblDoc) * k);
+	status = palloc(sizeof(StblStatus) * k);
+	errs = palloc(sizeof(StblError) * k);
+	stbl_docs_read(arg->table, stbl_mem_in(arg->cxt), ids, k, docs, status, errs, arg->deadline_us);
+	for (int i = 0; i < k; i++)
+	{
+		*which[i]->settle->doc = docs[i];
+		follow_document(arg, base, which[i], ids[i], status[i], &errs[i]);
+	}
+}
+
+/* ---- checks ---- */
+
+/* Statistics must say how many rows there are; ones that are missing are made. */
 static bool
-check_document(CommitArg *arg, StblSnapshot *base, Work *w)
+check_superfile(CommitArg *arg, StblSnapshot *base, const char *wal_id, StblDocFile *f, StblError *err)
+{
+	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
+	StblJson   *json;
+	int64_t		n_rows;
+
+	if (stbl_snapshot_file(base, f->path) != NULL)
+		return stbl_fail(err, STBL_ERR_STATE, "superfile \"%s\" of mutation %s is live already", f->path, wal_id);
+	if (f->stats == NULL)
+		f->stats = stbl_sprintf(stbl_mem_in(arg->cxt), "{\"numRecords\":%lld}", (long long) f->n_rows);
+	json = stbl_json_parse(mem, f->stats, strlen(f->stats), err);
+	if (json == NULL)
+		return false;
+	if (!stbl_json_get_int(json, "numRecords", &n_rows) || n_rows != f->n_rows)
+		return stbl_fail(err, STBL_ERR_CORRUPT, "statistics of superfile \"%s\" do not say that it has %lld rows",
+						 f->path, (long long) f->n_rows);
+	if (f->has_dead && (f->dead.storage == 'p' || f->dead.cardinality > f->n_rows))
+		return stbl_fail(err, STBL_ERR_CORRUPT, "dead rows of superfile \"%s\" are more than it has, or stored elsewhere", f->path);
+	return true;
+}
+
+static bool
+check_target(CommitArg *arg, StblSnapshot *base, Work *w, int t, StblError *err)
 {
 	StblStateDoc *doc = &w->settle->doc->doc;
-	StblError	err;
+	StblTarget *target = &doc->targets[t];
+	StblFile   *file = stbl_snapshot_file(base, target->superfile);
 
-	if (base->version < 0 || (doc->table_id != NULL && strcmp(doc->table_id, base->metadata.id) != 0))
+	if (file == NULL)
+		return stbl_fail(err, STBL_ERR_STATE, "superfile \"%s\", of which mutation %s deletes rows, is not live any more",
+						 target->superfile, doc->wal_id);
+	if (w->tombstones[t] == NULL)
 	{
-		stbl_fail(&err, STBL_ERR_STATE, "mutation %s belongs to another table", doc->wal_id);
-		stbl_error_detail(&err, "Table \"%s\" was removed, or removed and created anew, since.", arg->table->root);
-		fail_work(w, &err);
-		return false;
+		MemoryContext old = MemoryContextSwitchTo(arg->cxt);
+
+		w->tombstones[t] = stbl_dv_load(arg->table, &target->tombstones, arg->deadline_us);
+		stbl_bitmap_own(arg->cxt, w->tombstones[t]);
+		MemoryContextSwitchTo(old);
 	}
-	for (int i = 0; i < doc->n_targets; i++)
-		if (stbl_snapshot_file(base, doc->targets[i].superfile) == NULL)
-		{
-			stbl_fail(&err, STBL_ERR_STATE, "superfile \"%s\", of which mutation %s deletes rows, is not live any more",
-					  doc->targets[i].superfile, doc->wal_id);
-			fail_work(w, &err);
-			return false;
-		}
-	for (int i = 0; i < doc->n_superfiles; i++)
-		if (stbl_snapshot_file(base, doc->superfiles[i].path) != NULL)
-		{
-			stbl_fail(&err, STBL_ERR_STATE, "superfile \"%s\" of mutation %s is live already", doc->superfiles[i].path, doc->wal_id);
-			fail_work(w, &err);
-			return false;
-		}
+	if (file->n_rows >= 0 && !roaring_bitmap_is_empty(w->tombstones[t]) &&
+		roaring_bitmap_maximum(w->tombstones[t]) >= file->n_rows)
+		return stbl_fail(err, STBL_ERR_CORRUPT, "mutation %s deletes rows beyond the end of superfile \"%s\"",
+						 doc->wal_id, target->superfile);
+	/* Read now, where what it throws is this mutation's trouble alone. */
+	(void) stbl_file_tombstones(arg->table, file);
 	return true;
 }
 
 static void
-load_tombstones(CommitArg *arg, Work *w)
+check_work(void *arg_p)
 {
-	StblStateDoc *doc = &w->settle->doc->doc;
-	MemoryContext old;
+	CheckArg   *c = arg_p;
+	CommitArg  *arg = c->arg;
+	StblStateDoc *doc = &c->w->settle->doc->doc;
+	StblError	err;
 
-	if (w->tombstones != NULL || doc->n_targets == 0)
-		return;
-	old = MemoryContextSwitchTo(arg->cxt);
-	w->tombstones = palloc0(sizeof(roaring_bitmap_t *) * doc->n_targets);
-	for (int i = 0; i < doc->n_targets; i++)
+	if (c->base->version < 0 || (doc->table_id != NULL && strcmp(doc->table_id, c->base->metadata.id) != 0))
 	{
-		w->tombstones[i] = stbl_dv_load(arg->table, &doc->targets[i].tombstones, arg->deadline_us);
-		stbl_bitmap_own(arg->cxt, w->tombstones[i]);
+		stbl_fail(&err, STBL_ERR_STATE, "mutation %s belongs to another table", doc->wal_id);
+		stbl_error_detail(&err, "Table \"%s\" was removed, or removed and created anew, since.", arg->table->root);
+		fail_work(c->w, &err);
+		return;
 	}
-	MemoryContextSwitchTo(old);
+	for (int i = 0; i < doc->n_superfiles; i++)
+		if (!check_superfile(arg, c->base, doc->wal_id, &doc->superfiles[i], &err))
+		{
+			fail_work(c->w, &err);
+			return;
+		}
+	if (c->w->tombstones == NULL && doc->n_targets > 0)
+		c->w->tombstones = MemoryContextAllocZero(arg->cxt, sizeof(roaring_bitmap_t *) * doc->n_targets);
+	for (int i = 0; i < doc->n_targets; i++)
+		if (!check_target(arg, c->base, c->w, i, &err))
+		{
+			fail_work(c->w, &err);
+			return;
+		}
 }
 
+/* ---- the version ---- */
+
 static void
-describe(StblVersion *v, CommitArg *arg, Work *w)
+describe(StblVersion *v, Work *w)
 {
 	StblStateDoc *doc = &w->settle->doc->doc;
 	StblGuard	applied;
 
-	load_tombstones(arg, w);
 	stbl_version_decides(v, doc->wal_id);
 	for (int i = 0; i < doc->n_superfiles; i++)
 	{
@@ -184,55 +317,55 @@ describe(StblVersion *v, CommitArg *arg, Work *w)
 	w->stage = STAGE_DESCRIBED;
 }
 
-static void
-consider(StblVersion *v, CommitArg *arg, Work *w)
-{
-	StblSnapshot *base = stbl_version_base(v);
-	StblStateDoc *doc = &w->settle->doc->doc;
-	StblGuard	guard;
-	bool		has_guard = stbl_guard_find(base, doc->wal_id, stbl_version_mem(v), &guard);
-
-	if (has_guard && guard.state == STBL_GUARD_APPLIED)
-	{
-		w->stage = STAGE_PUBLISHED;
-		return;
-	}
-	if (has_guard && guard.state == STBL_GUARD_ABORTED)
-	{
-		w->forced = true;
-		w->stage = STAGE_COMPLETE;
-		return;
-	}
-	if (arg->trusted && !has_guard && doc->n_targets > 0)
-	{
-		arg->must_read = true;
-		return;
-	}
-	if (!arg->trusted && w->read_at != base->version)
-		read_again(arg, w, base->version);
-	if (w->stage == STAGE_OPEN && check_document(arg, base, w))
-		describe(v, arg, w);
-}
-
 static StblBuild
 build_commit(StblVersion *v, void *arg_p)
 {
 	CommitArg  *arg = arg_p;
+	StblSnapshot *base = stbl_version_base(v);
 	bool		any = false;
+	StblError	err;
 
+	if (arg->first_base == -2)
+		arg->first_base = base->version;
+	for (int i = 0; i < arg->n; i++)
+	{
+		Work	   *w = &arg->works[i];
+		CheckArg	check = {arg, base, w};
+
+		if (w->stage == STAGE_DESCRIBED)
+			w->stage = STAGE_OPEN;
+		if (w->stage == STAGE_OPEN && !stbl_survive(look_at_guard, &check, &err))
+			fail_work(w, &err);
+	}
+	read_documents(arg, base);
+	for (int i = 0; i < arg->n; i++)
+	{
+		Work	   *w = &arg->works[i];
+		CheckArg	check = {arg, base, w};
+
+		if (w->stage != STAGE_OPEN)
+			continue;
+		if (!stbl_survive(check_work, &check, &err))
+			fail_work(w, &err);
+		if (w->stage == STAGE_OPEN)
+			describe(v, w);
+		any = any || w->stage == STAGE_DESCRIBED;
+	}
+	return any ? STBL_BUILD_PUBLISH : STBL_BUILD_NOTHING;
+}
+
+static void
+end_described(CommitArg *arg, const StblError *err)
+{
 	for (int i = 0; i < arg->n; i++)
 	{
 		Work	   *w = &arg->works[i];
 
-		if (w->stage == STAGE_DESCRIBED)
-			w->stage = STAGE_OPEN;
-		if (w->stage == STAGE_OPEN)
-			consider(v, arg, w);
-		any = any || w->stage == STAGE_DESCRIBED;
+		if (err == NULL && w->stage == STAGE_DESCRIBED)
+			w->stage = STAGE_PUBLISHED;
+		else if (err != NULL && (w->stage == STAGE_DESCRIBED || w->stage == STAGE_OPEN))
+			fail_work(w, err);
 	}
-	if (arg->must_read)
-		return STBL_BUILD_REFUSE;
-	return any ? STBL_BUILD_PUBLISH : STBL_BUILD_NOTHING;
 }
 
 /* Publishes until nothing is open any more. */
@@ -242,7 +375,6 @@ publish_all(CommitArg *arg)
 	for (;;)
 	{
 		StblPublish p;
-		StblPublished result;
 
 		memset(&p, 0, sizeof(p));
 		p.table = arg->table;
@@ -251,38 +383,45 @@ publish_all(CommitArg *arg)
 		p.operation = "WRITE";
 		p.refresh_first = !arg->trusted;
 		p.deadline_us = arg->deadline_us;
-		result = stbl_publish(&p);
-		if (result == STBL_PUBLISH_NOTHING)
-			return;
-		if (result == STBL_PUBLISHED)
+		switch (stbl_publish(&p))
 		{
-			for (int i = 0; i < arg->n; i++)
-				if (arg->works[i].stage == STAGE_DESCRIBED)
-					arg->works[i].stage = STAGE_PUBLISHED;
+			case STBL_PUBLISH_NOTHING:
+			case STBL_PUBLISH_REFUSED:
+				return;
+			case STBL_PUBLISHED:
+				end_described(arg, NULL);
+				return;
+			case STBL_PUBLISHED_BEFORE:
+				if (arg->n == 1)
+				{
+					end_described(arg, NULL);
+					return;
+				}
+				break;
+			case STBL_PUBLISH_GAP:
+				break;
+			case STBL_PUBLISH_UNKNOWN:
+			case STBL_PUBLISH_FAILED:
+				end_described(arg, &p.err);
+				return;
+		}
+
+		/* The decision stands: start afresh, from storage alone. */
+		arg->trusted = false;
+		if (arg->deadline_us != 0 && stbl_now_us() > arg->deadline_us)
+		{
+			stbl_fail(&p.err, STBL_ERR_CONFLICT, "could not publish a version of table \"%s\" in time", arg->table->root);
+			end_described(arg, &p.err);
 			return;
 		}
-		if (result == STBL_PUBLISHED_BEFORE && arg->n == 1)
-		{
-			arg->works[0].stage = STAGE_PUBLISHED;
-			return;
-		}
-		if (result == STBL_PUBLISHED_BEFORE || (arg->trusted && (result == STBL_PUBLISH_GAP || arg->must_read)))
-		{
-			/* Start afresh, from storage alone. */
-			arg->trusted = false;
-			arg->must_read = false;
-			continue;
-		}
-		for (int i = 0; i < arg->n; i++)
-			if (arg->works[i].stage == STAGE_DESCRIBED || arg->works[i].stage == STAGE_OPEN)
-				fail_work(&arg->works[i], &p.err);
-		return;
 	}
 }
 
+/* ---- documents to COMPLETE ---- */
+
 /*
- * Brings a document to COMPLETE.  call is the first CAS, under way; a lost
- * one is followed by what the document says now.
+ * Brings a document to COMPLETE.  call is the first CAS, under way, or NULL;
+ * a lost one is followed by what the document says now.
  */
 static bool
 complete_document(StblTable *table, StblDoc *doc, StblOutcome outcome, StblCall *call, int64 deadline_us, bool *contradicts)
@@ -292,7 +431,7 @@ complete_document(StblTable *table, StblDoc *doc, StblOutcome outcome, StblCall 
 
 	strlcpy(wal_id, doc->doc.wal_id, sizeof(wal_id));
 	*contradicts = false;
-	for (int tries = 0; tries < 20; tries++)
+	for (int tries = 0; tries < COMPLETE_TRIES; tries++)
 	{
 		StblStatus	status;
 		StblError	err;
@@ -306,6 +445,7 @@ complete_document(StblTable *table, StblDoc *doc, StblOutcome outcome, StblCall 
 				return false;
 		}
 		status = stbl_doc_read(table, mem, wal_id, doc, deadline_us, &err);
+		strlcpy(doc->doc.wal_id, wal_id, sizeof(doc->doc.wal_id));
 		if (status == STBL_ST_NOT_FOUND)
 			return true;
 		if (status != STBL_ST_OK)
@@ -322,18 +462,30 @@ complete_document(StblTable *table, StblDoc *doc, StblOutcome outcome, StblCall 
 	return false;
 }
 
+static StblCall *
+submit_complete(StblTable *table, StblDoc *doc, StblOutcome outcome, int64 deadline_us)
+{
+	if (!doc->exists || doc->doc.state == STBL_COMPLETE)
+		return NULL;
+	doc->doc.state = STBL_COMPLETE;
+	doc->doc.outcome = outcome;
+	return stbl_doc_update(table, doc, deadline_us);
+}
+
 void
 stbl_settle_commit(StblTable *table, StblSettle *settles, int n, bool trusted, int64 deadline_us)
 {
 	CommitArg	arg;
 	StblCall  **calls = palloc0(sizeof(StblCall *) * (n + 1));
+	int			sent = 0;
 
 	memset(&arg, 0, sizeof(arg));
 	arg.table = table;
 	arg.cxt = CurrentMemoryContext;
 	arg.works = palloc0(sizeof(Work) * (n + 1));
 	arg.n = n;
-	arg.trusted = trusted && n == 1;
+	arg.trusted = trusted;
+	arg.first_base = -2;
 	arg.deadline_us = deadline_us;
 	for (int i = 0; i < n; i++)
 	{
@@ -344,30 +496,28 @@ stbl_settle_commit(StblTable *table, StblSettle *settles, int n, bool trusted, i
 	publish_all(&arg);
 
 	for (int i = 0; i < n; i++)
-		if (arg.works[i].stage == STAGE_PUBLISHED)
-		{
-			StblStateDoc *doc = &settles[i].doc->doc;
+	{
+		bool		contradicts;
 
-			settles[i].result = STBL_SETTLED_OPEN;
-			if (doc->state != STBL_COMPLETE && settles[i].doc->exists)
-			{
-				doc->state = STBL_COMPLETE;
-				doc->outcome = STBL_OUTCOME_COMMITTED;
-				calls[i] = stbl_doc_update(table, settles[i].doc, deadline_us);
-			}
-		}
-		else if (arg.works[i].stage == STAGE_COMPLETE)
-			settles[i].result = arg.works[i].forced ? STBL_SETTLE_FORCED : STBL_SETTLED;
-	for (int i = 0; i < n; i++)
-		if (arg.works[i].stage == STAGE_PUBLISHED)
+		for (; sent < n && sent < i + STBL_WAL_IN_FLIGHT; sent++)
+			if (arg.works[sent].stage == STAGE_PUBLISHED)
+				calls[sent] = submit_complete(table, settles[sent].doc, STBL_OUTCOME_COMMITTED, deadline_us);
+		switch (arg.works[i].stage)
 		{
-			bool		contradicts;
-
-			if (complete_document(table, settles[i].doc, STBL_OUTCOME_COMMITTED, calls[i], deadline_us, &contradicts))
-				settles[i].result = contradicts ? STBL_SETTLE_FORCED : STBL_SETTLED;
+			case STAGE_PUBLISHED:
+				settles[i].result = STBL_SETTLED_OPEN;
+				if (complete_document(table, settles[i].doc, STBL_OUTCOME_COMMITTED, calls[i], deadline_us, &contradicts))
+					settles[i].result = contradicts ? STBL_SETTLE_FORCED : STBL_SETTLED;
+				break;
+			case STAGE_COMPLETE:
+				settles[i].result = arg.works[i].forced ? STBL_SETTLE_FORCED : STBL_SETTLED;
+				break;
+			default:
+				break;
 		}
-		else if (settles[i].result == STBL_SETTLE_FORCED)
+		if (settles[i].result == STBL_SETTLE_FORCED)
 			stbl_fail(&settles[i].err, STBL_ERR_STATE, "mutation %s was forced to roll back", settles[i].doc->doc.wal_id);
+	}
 }
 
 /* ---- rolling back ---- */
@@ -375,6 +525,7 @@ stbl_settle_commit(StblTable *table, StblSettle *settles, int n, bool trusted, i
 typedef struct RollbackArg
 {
 	StblSettle *settles;
+	bool	   *applied;		/* somebody forced it to commit */
 	int			n;
 } RollbackArg;
 
@@ -384,15 +535,20 @@ build_rollback(StblVersion *v, void *arg_p)
 {
 	RollbackArg *arg = arg_p;
 
+	/* No table, no slot: version 0 is made with protocol and metadata, or not at all. */
+	if (stbl_version_base(v)->version < 0)
+		return STBL_BUILD_NOTHING;
 	for (int i = 0; i < arg->n; i++)
 	{
-		StblStateDoc *doc = &arg->settles[i].doc->doc;
+		const char *wal_id = arg->settles[i].doc->doc.wal_id;
 		StblGuard	guard;
 
-		if (!stbl_guard_find(stbl_version_base(v), doc->wal_id, stbl_version_mem(v), &guard))
+		if (!stbl_guard_find(stbl_version_base(v), wal_id, stbl_version_mem(v), &guard))
 			continue;
 		if (guard.state == STBL_GUARD_PREPARED)
-			stbl_version_domain(v, stbl_guard_domain(doc->wal_id), NULL);
+			stbl_version_domain(v, stbl_guard_domain(wal_id), NULL);
+		else if (guard.state == STBL_GUARD_APPLIED)
+			arg->applied[i] = true;
 	}
 	return STBL_BUILD_PUBLISH;
 }
@@ -401,14 +557,16 @@ void
 stbl_settle_rollback(StblTable *table, StblSettle *settles, int n, bool sent, int64 deadline_us)
 {
 	StblCall  **calls = palloc0(sizeof(StblCall *) * (n + 1));
-	RollbackArg arg = {settles, n};
+	RollbackArg arg = {settles, palloc0(sizeof(bool) * (n + 1)), n};
 	bool		removed = true;
+	int			n_sent = 0;
 	StblError	err;
 
 	memset(&err, 0, sizeof(err));
 	if (sent)
 	{
 		StblPublish p;
+		StblPublished result;
 
 		memset(&p, 0, sizeof(p));
 		p.table = table;
@@ -417,24 +575,29 @@ stbl_settle_rollback(StblTable *table, StblSettle *settles, int n, bool sent, in
 		p.operation = "ROLLBACK";
 		p.refresh_first = true;
 		p.deadline_us = deadline_us;
-		removed = stbl_publish(&p) == STBL_PUBLISHED;
+		result = stbl_publish(&p);
+		removed = result == STBL_PUBLISHED || result == STBL_PUBLISH_NOTHING;
 		err = p.err;
 	}
 	for (int i = 0; i < n; i++)
 	{
-		settles[i].result = STBL_SETTLE_OWED;
-		settles[i].err = err;
-		if (!removed || !settles[i].doc->exists || settles[i].doc->doc.state == STBL_COMPLETE)
-			continue;
-		settles[i].doc->doc.state = STBL_COMPLETE;
-		settles[i].doc->doc.outcome = STBL_OUTCOME_ROLLED_BACK;
-		calls[i] = stbl_doc_update(table, settles[i].doc, deadline_us);
-	}
-	for (int i = 0; removed && i < n; i++)
-	{
 		bool		contradicts;
 
-		if (complete_document(table, settles[i].doc, STBL_OUTCOME_ROLLED_BACK, calls[i], deadline_us, &contradicts))
+		settles[i].result = STBL_SETTLE_OWED;
+		settles[i].err = err;
+		if (!removed)
+			continue;
+		for (; n_sent < n && n_sent < i + STBL_WAL_IN_FLIGHT; n_sent++)
+			if (!arg.applied[n_sent])
+				calls[n_sent] = submit_complete(table, settles[n_sent].doc, STBL_OUTCOME_ROLLED_BACK, deadline_us);
+		if (arg.applied[i])
+		{
+			settles[i].result = STBL_SETTLE_FORCED;
+			stbl_fail(&settles[i].err, STBL_ERR_STATE, "mutation %s was forced to commit", settles[i].doc->doc.wal_id);
+		}
+		else if (calls[i] == NULL && settles[i].doc->exists)
+			settles[i].result = STBL_SETTLED;	/* COMPLETE already */
+		else if (complete_document(table, settles[i].doc, STBL_OUTCOME_ROLLED_BACK, calls[i], deadline_us, &contradicts))
 			settles[i].result = contradicts ? STBL_SETTLE_FORCED : STBL_SETTLED;
 		else
 			settles[i].result = STBL_SETTLED_OPEN;

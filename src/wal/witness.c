@@ -7,9 +7,9 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_collation.h"
 #include "common/hashfn.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
@@ -34,27 +34,19 @@ void
 stbl_witness_insert(const char *wal_id, Oid server_oid, const char *root, const char *table_id, Oid role_oid)
 {
 	Relation	rel = table_open(stbl_internal_table("witness"), RowExclusiveLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	EState	   *estate = CreateExecutorState();
-	ResultRelInfo *rinfo = makeNode(ResultRelInfo);
+	Datum		values[N_COLUMNS];
+	bool		nulls[N_COLUMNS] = {false};
+	HeapTuple	tuple;
 
-	InitResultRelInfo(rinfo, rel, 1, NULL, 0);
-	ExecOpenIndices(rinfo, false);
-	ExecClearTuple(slot);
-	slot->tts_values[0] = CStringGetTextDatum(wal_id);
-	slot->tts_values[1] = ObjectIdGetDatum(server_oid);
-	slot->tts_values[2] = CStringGetTextDatum(root);
-	slot->tts_values[3] = CStringGetTextDatum(table_id);
-	slot->tts_values[4] = ObjectIdGetDatum(role_oid);
-	memset(slot->tts_isnull, false, N_COLUMNS);
-	ExecStoreVirtualTuple(slot);
-	simple_table_tuple_insert(rel, slot);
-	if (rinfo->ri_NumIndices > 0)
-		(void) ExecInsertIndexTuples(rinfo, slot, estate, false, false, NULL, NIL);
-	ExecCloseIndices(rinfo);
-	ExecDropSingleTupleTableSlot(slot);
-	FreeExecutorState(estate);
-	table_close(rel, RowExclusiveLock);
+	values[0] = CStringGetTextDatum(wal_id);
+	values[1] = ObjectIdGetDatum(server_oid);
+	values[2] = CStringGetTextDatum(root);
+	values[3] = CStringGetTextDatum(table_id);
+	values[4] = ObjectIdGetDatum(role_oid);
+	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+	CatalogTupleInsert(rel, tuple);
+	heap_freetuple(tuple);
+	table_close(rel, NoLock);	/* the lock goes with the transaction */
 }
 
 /* Looks a witness up by its key; with remove, deletes it unless somebody else is at it. */
@@ -142,12 +134,12 @@ set_tag(LOCKTAG *tag, const char *name, uint16 kind)
 }
 
 /* Held by the top-level transaction, whatever subtransaction takes it. */
-static bool
+static LockAcquireResult
 take_lock(const char *name, uint16 kind, bool dont_wait)
 {
 	LOCKTAG		tag;
 	ResourceOwner owner = CurrentResourceOwner;
-	LockAcquireResult result;
+	volatile LockAcquireResult result = LOCKACQUIRE_NOT_AVAIL;
 
 	set_tag(&tag, name, kind);
 	CurrentResourceOwner = TopTransactionResourceOwner;
@@ -160,13 +152,26 @@ take_lock(const char *name, uint16 kind, bool dont_wait)
 		CurrentResourceOwner = owner;
 	}
 	PG_END_TRY();
-	return result != LOCKACQUIRE_NOT_AVAIL;
+	return result;
 }
 
+/*
+ * Who only probes must not get what this very transaction holds as an owner:
+ * it would judge its own mutation.
+ */
 bool
 stbl_owner_lock(const char *wal_id, bool dont_wait)
 {
-	return take_lock(wal_id, LOCK_OWNER, dont_wait);
+	LockAcquireResult result = take_lock(wal_id, LOCK_OWNER, dont_wait);
+
+	if (result == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	if (result != LOCKACQUIRE_OK && dont_wait)
+	{
+		stbl_owner_unlock(wal_id);
+		return false;
+	}
+	return true;
 }
 
 void

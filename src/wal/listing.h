@@ -1,0 +1,18 @@
+/* What mutations of a table there are: its documents, and lone PREPARED entries. */
+#ifndef STBL_WAL_LISTING_H
+#define STBL_WAL_LISTING_H
+
+#include "nodes/pg_list.h"
+
+#include "delta/snapshot.h"
+
+typedef struct StblListing
+{
+	List	   *ids;			/* char *, oldest first, each once */
+	List	   *strangers;		/* char *: keys that name no document */
+} StblListing;
+
+/* Lists documents; entries are those of table->current.  palloc'd. */
+extern void stbl_list_mutations(StblTable *table, StblListing *out);
+
+#endif							/* STBL_WAL_LISTING_H */

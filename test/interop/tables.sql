@@ -1,0 +1,43 @@
+-- Tables of every shape for other engines to read.
+CREATE EXTENSION supertable;
+CREATE SERVER lake FOREIGN DATA WRAPPER supertable OPTIONS (url :'lake');
+
+-- every type, NULLs everywhere, a vector, a checkpoint
+SET supertable.checkpoint_interval = 5;
+CREATE FOREIGN TABLE kinds (
+	id int, b boolean, i2 smallint, i4 int, i8 bigint, f4 real, f8 double precision,
+	n9 numeric(9,2), n18 numeric(18,6), n38 numeric(38,10), t text, vc varchar(20), c char(5), bin bytea,
+	d date, ts timestamptz, tn timestamp, u uuid, j json, jb jsonb, tm time,
+	ai int[], at text[], an numeric(20,4)[]
+) SERVER lake OPTIONS (path 'kinds');
+INSERT INTO kinds
+SELECT i, i % 2 = 0, i, -i, i * 10000000000, i / 3.0::real, i / 7.0::float8,
+	i + 0.25, -i + 0.000001, i * 1234567890123456789.0123456789, 'text ' || i || ' äöü €', 'vc' || i, 'c' || i, decode(lpad(to_hex(i), 8, '0'), 'hex'),
+	date '2000-01-01' + i, timestamptz '2020-01-01 00:00:00.123456+00' + i * interval '1 day', timestamp '1960-01-01 12:34:56.789' + i * interval '1 day',
+	('00000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, json_build_object('i', i), jsonb_build_object('k', i), time '01:02:03.456' + i * interval '1 second',
+	CASE WHEN i % 3 = 0 THEN '{}'::int[] ELSE ARRAY[i, NULL, -i] END, ARRAY['a' || i, NULL], ARRAY[i + 0.5, NULL]
+FROM generate_series(1, 50) i;
+INSERT INTO kinds (id) VALUES (51), (52);
+INSERT INTO kinds (id, f4, f8, i2, i4, i8, n38, t, d) VALUES
+	(53, 'Infinity', '-Infinity', 32767, 2147483647, 9223372036854775807, 9999999999999999999999999999.9999999999, '', '9999-12-31'),
+	(54, '-0', 0, -32768, -2147483648, -9223372036854775808, -9999999999999999999999999999.9999999999, repeat('x', 5000), '0001-01-01');
+DELETE FROM kinds WHERE id % 10 = 3;
+UPDATE kinds SET t = 'updated' WHERE id % 10 = 4;
+INSERT INTO kinds (id, t) VALUES (60, 'after'), (61, NULL);
+DELETE FROM kinds WHERE id = 60;
+INSERT INTO kinds (id, t) VALUES (62, 'after the checkpoint');
+
+-- many rows, several row groups and superfiles, a vector file
+CREATE FOREIGN TABLE many (id bigint, k int, v double precision, t text) SERVER lake OPTIONS (path 'sub/many');
+SET supertable.row_group_rows = 20000;
+INSERT INTO many SELECT i, i % 100, i / 3.0, 'row ' || i % 1000 FROM generate_series(1, 60000) i;
+BEGIN;
+INSERT INTO many SELECT i, i % 100, i / 3.0, 'row ' || i FROM generate_series(60001, 100000) i;
+UPDATE many SET v = -v WHERE (id * 7919) % 11 = 0;
+COMMIT;
+DELETE FROM many WHERE (id * 104729) % 13 = 0;
+
+-- only appended to: readable where vectors are unknown
+CREATE FOREIGN TABLE plain (id int, t text) SERVER lake OPTIONS (path 'plain');
+INSERT INTO plain VALUES (1, 'one'), (2, NULL);
+INSERT INTO plain VALUES (3, 'three');

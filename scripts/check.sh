@@ -86,7 +86,7 @@ step_unit() { tap unit bash "$src/test/unit/run.sh"; }
 # pg_regress and pg_isolation_regress in a cluster of their own.
 regress() {
 	local name=$1 program=$2 dir=$3 tests=$4
-	as_user "cd '$work/tree/$dir' && mkdir -p /tmp/stbl_lake && '$program' --temp-instance='$work/tree/tmp_$name' --temp-config='$work/tree/test/temp.conf' --bindir=/usr/lib/postgresql/15/bin --inputdir=. --outputdir=. --dlpath=/usr/lib/postgresql/15/lib $tests" > "$work/$name.log" 2>&1
+	as_user "cd '$work/tree/$dir' && '$program' --temp-instance='$work/tree/tmp_$name' --temp-config='$work/tree/test/temp.conf' --bindir=/usr/lib/postgresql/15/bin --inputdir=. --outputdir=. --dlpath=/usr/lib/postgresql/15/lib $tests" > "$work/$name.log" 2>&1
 	local status=$?
 	local n_ok n_bad
 	n_ok=$(grep -cE '^test .*\bok\b' "$work/$name.log")
@@ -103,7 +103,7 @@ regress() {
 }
 
 step_regress() {
-	regress regress "$pgxs/src/test/regress/pg_regress" . "$(cd "$src/sql" && ls *.sql | sed 's/\.sql$//' | tr '\n' ' ')"
+	regress regress "$pgxs/src/test/regress/pg_regress" . "setup $(cd "$src/sql" && ls *.sql | sed 's/\.sql$//' | grep -v '^setup$' | tr '\n' ' ')"
 }
 
 step_isolation() {
@@ -115,7 +115,7 @@ step_tap() {
 	for t in "$src"/test/tap/t/*.pl; do
 		local name
 		name=$(basename "$t" .pl)
-		tap "tap_$name" as_user "cd '$work/tree/test/tap' && mkdir -p tmp_check && export TESTLOGDIR=\$PWD/tmp_check/log TESTDATADIR=\$PWD/tmp_check PG_REGRESS='$pgxs/src/test/regress/pg_regress' STBL_LONG='$STBL_LONG' PERL5LIB='$pgxs/src/test/perl:$work/tree/test/tap/lib' && perl t/$name.pl"
+		tap "tap_$name" as_user "cd '$work/tree/test/tap' && mkdir -p tmp_check && export TESTDIR=\$PWD TESTLOGDIR=\$PWD/tmp_check/log TESTDATADIR=\$PWD/tmp_check PG_REGRESS='$pgxs/src/test/regress/pg_regress' STBL_LONG='$STBL_LONG' PERL5LIB='$pgxs/src/test/perl:$work/tree/test/tap/lib' && perl t/$name.pl"
 	done
 }
 

@@ -53,7 +53,7 @@ step() {
 bash scripts/install-deps.sh || { note 1 "install-deps"; echo "$passed passed, $failed failed"; exit 1; }
 export PATH=/usr/lib/postgresql/15/bin:$PATH
 export PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
-pgxs=$(dirname "$(dirname "$($PG_CONFIG --pgxs)")")
+pgxs=$(dirname "$(dirname "$(dirname "$($PG_CONFIG --pgxs)")")")
 user=postgres
 id $user >/dev/null 2>&1 || useradd --system --create-home $user
 as_user() { su $user -s /bin/bash -c "export PATH='$PATH'; $1"; }

@@ -66,7 +66,7 @@ step_build() {
 	note $? "build with gcc -Werror"
 	grep -E 'error|warning' "$work/build.log" | head -20
 	rsync -a --exclude .git --exclude '*.o' --exclude '*.so' "$src/" "$work/clang/"
-	make -s -C "$work/clang" -j2 with_llvm=no CC=clang STBL_CFLAGS="-Werror -Wno-unknown-warning-option -Wno-ignored-attributes -Wno-gnu-variable-sized-type-not-at-end" > "$work/clang.log" 2>&1
+	make -s -C "$work/clang" -j2 with_llvm=no CC=clang STBL_CFLAGS="-Werror -Wno-unknown-warning-option -Wno-ignored-attributes -Wno-ignored-optimization-argument -Wno-gnu-variable-sized-type-not-at-end" > "$work/clang.log" 2>&1
 	note $? "build with clang -Werror"
 	grep -E 'error|warning' "$work/clang.log" | head -20
 	rm -rf "$work/clang"

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
@@ -28,6 +29,7 @@ typedef struct StblModify
 	AttrNumber	ctid_attno;
 	AttrNumber	wholerow_attno;
 	MemoryContext row_cxt;
+	CommandId	cid;			/* of the statement */
 } StblModify;
 
 /*
@@ -35,7 +37,7 @@ typedef struct StblModify
  * not exist yet the one its first write creates.
  */
 static void
-begin_write(StblModify *m, StblSnapshot *snapshot)
+begin_write(StblModify *m, StblSnapshot *snapshot, CmdType operation)
 {
 	const StblSchema *schema;
 	StblSchema	created;
@@ -67,6 +69,14 @@ begin_write(StblModify *m, StblSnapshot *snapshot)
 		stbl_column_match(&m->columns[c], &schema->fields[i], m->table->root, true);
 		m->field_columns[i] = c;
 	}
+	for (int i = 0; operation == CMD_UPDATE && i < schema->n_fields; i++)
+		if (m->field_columns[i] < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+					 errmsg("cannot update table \"%s\" through a foreign table without its column \"%s\"",
+							m->table->root, schema->fields[i].name),
+					 errdetail("The new row would lose the column's value."),
+					 errhint("Declare the foreign table with all stored columns.")));
 	for (int i = 0; i < schema->n_fields; i++)
 		if (m->field_columns[i] < 0 && !schema->fields[i].nullable)
 			ereport(ERROR,
@@ -120,7 +130,8 @@ begin_modify(EState *estate, ResultRelInfo *rinfo, CmdType operation)
 	m->columns = stbl_columns(RelationGetDescr(rel), &m->n_columns);
 	m->row_cxt = AllocSetContextCreate(estate->es_query_cxt, "supertable modify row", ALLOCSET_DEFAULT_SIZES);
 	if (operation != CMD_DELETE)
-		begin_write(m, snapshot);
+		begin_write(m, snapshot, operation);
+	m->cid = estate->es_plannedstmt != NULL ? estate->es_output_cid : GetCurrentCommandId(true);
 	stbl_txn_statement(m->tt, stbl_statement_is_simple(estate, rinfo));
 	rinfo->ri_FdwState = m;
 	return m;
@@ -156,7 +167,9 @@ supertableBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("INSERT ... ON CONFLICT is not supported on supertables"),
 				 errdetail("A supertable has no unique constraints.")));
-	(void) begin_modify(mtstate->ps.state, rinfo, CMD_INSERT);
+	/* An UPDATE that moves rows here may have this relation as a target too: its state serves. */
+	if (rinfo->ri_FdwState == NULL)
+		(void) begin_modify(mtstate->ps.state, rinfo, CMD_INSERT);
 }
 
 static void
@@ -191,7 +204,7 @@ record_row(StblModify *m, TupleTableSlot *slot)
 			stbl_column_append(&m->columns[c], cols[i], slot->tts_values[att], slot->tts_isnull[att]);
 		}
 	}
-	stbl_txn_row_done(m->tt);
+	stbl_txn_row_done(m->tt, m->cid);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(m->row_cxt);
 }
@@ -218,7 +231,7 @@ delete_row(StblModify *m, TupleTableSlot *plan_slot)
 	if (isnull)
 		elog(ERROR, "ctid is NULL");
 	stbl_address_unpack((ItemPointer) DatumGetPointer(datum), &file_no, &position);
-	return stbl_txn_delete(m->tt, file_no, position);
+	return stbl_txn_delete(m->tt, file_no, position, m->cid);
 }
 
 static TupleTableSlot *

@@ -102,7 +102,7 @@ supertableAddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntr
 
 	add_row_identity_var(root, var, rtindex, "ctid");
 	if (root->parse->commandType == CMD_DELETE && root->parse->returningList != NIL)
-		add_row_identity_var(root, makeVar(rtindex, InvalidAttrNumber, get_rel_type_id(RelationGetRelid(rel)), -1,
+		add_row_identity_var(root, makeVar(rtindex, InvalidAttrNumber, RECORDOID, -1,
 										   InvalidOid, 0), rtindex, "wholerow");
 }
 

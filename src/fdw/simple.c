@@ -146,7 +146,7 @@ is_whole_message(PlannedStmt *plan)
 
 	/* COPY FROM has no plan of its own. */
 	return plan == NULL && sent->commandType == CMD_UTILITY && IsA(sent->utilityStmt, CopyStmt) &&
-		((CopyStmt *) sent->utilityStmt)->is_from;
+		((CopyStmt *) sent->utilityStmt)->is_from && ((CopyStmt *) sent->utilityStmt)->whereClause == NULL;
 }
 
 bool

@@ -77,6 +77,20 @@ schema_fits(StblTxnTable *tt, const StblSchema *stored, StblError *err)
 	return true;
 }
 
+/* The names of an undecided mutation's coordinator outlive the attempt that met it. */
+static void
+keep_coordinator(StblTxnTable *tt, StblConflict *conflict)
+{
+	StblCoordinator *c = &conflict->coordinator;
+
+	if (conflict->kind != STBL_CONFLICT_PREPARED)
+		return;
+	c->cluster = MemoryContextStrdup(tt->cxt, c->cluster);
+	c->cluster_name = MemoryContextStrdup(tt->cxt, c->cluster_name);
+	c->database = MemoryContextStrdup(tt->cxt, c->database);
+	c->witness_id = MemoryContextStrdup(tt->cxt, c->witness_id);
+}
+
 static StblBuild
 check_base(StblVersion *v, CommitArg *arg)
 {
@@ -101,6 +115,7 @@ check_base(StblVersion *v, CommitArg *arg)
 								 tt->wal_id[0] ? tt->wal_id : NULL, &arg->conflict))
 		{
 			arg->conflict_path = f->path;
+			keep_coordinator(tt, &arg->conflict);
 			return STBL_BUILD_REFUSE;
 		}
 	}

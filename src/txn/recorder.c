@@ -192,10 +192,9 @@ mark_cid(StblTxnTable *tt, StblTxnFile *f, uint32 position)
 }
 
 bool
-stbl_txn_delete(StblTxnTable *tt, uint32 file_no, uint32 position)
+stbl_txn_delete(StblTxnTable *tt, uint32 file_no, uint32 position, CommandId cid)
 {
 	StblTxnFile *f;
-	CommandId	cid = GetCurrentCommandId(true);
 	StblMark   *mark;
 
 	if (file_no >= tt->n_files)

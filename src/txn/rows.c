@@ -104,20 +104,18 @@ spool_map(StblSpool *spool)
 	return spool->map;
 }
 
-/* The temporary file itself is closed by the transaction, or here when early is set. */
+/* At the end of the transaction the buffer goes with its context; its file is closed here. */
 static void
 spool_free(StblSpool *spool, bool early)
 {
 	if (spool->map != NULL)
 		munmap(spool->map, spool->map_size);
 	spool->map = NULL;
-	if (early)
-	{
-		if (spool->file != 0)
-			FileClose(spool->file);
-		stbl_buf_free(&spool->buf);
-	}
+	if (spool->file != 0)
+		FileClose(spool->file);
 	spool->file = 0;
+	if (early)
+		stbl_buf_free(&spool->buf);
 }
 
 /* ---- batches ---- */
@@ -238,6 +236,20 @@ note_run(StblTxnTable *tt, CommandId cid)
 	tt->n_runs++;
 }
 
+/* An error in the middle of a row may have left some columns, or a list's elements, longer. */
+static void
+cut_half_row(StblBatch *batch)
+{
+	for (int i = 0; i < batch->n_cols; i++)
+	{
+		StblColVec *col = batch->cols[i];
+		uint64		n_elems = col->is_list ? col->row_offsets[batch->n_rows] : batch->n_rows;
+
+		if (col->n_rows != batch->n_rows || col->elem.n != n_elems)
+			stbl_colvec_truncate(col, batch->n_rows);
+	}
+}
+
 StblColVec **
 stbl_txn_new_row(StblTxnTable *tt)
 {
@@ -249,11 +261,7 @@ stbl_txn_new_row(StblTxnTable *tt)
 	else if (tt->batch->file_no != tt->open->no)
 		batch_restart(tt, tt->open);
 
-	/* An error in the middle of the row before may have left some columns longer. */
-	for (int i = 0; i < tt->batch->n_cols; i++)
-		if (tt->batch->cols[i]->n_rows != tt->batch->n_rows ||
-			(!tt->batch->cols[i]->is_list && tt->batch->cols[i]->elem.n != tt->batch->n_rows))
-			stbl_colvec_truncate(tt->batch->cols[i], tt->batch->n_rows);
+	cut_half_row(tt->batch);
 	return tt->batch->cols;
 }
 
@@ -272,11 +280,11 @@ batch_is_full(StblBatch *batch)
 }
 
 void
-stbl_txn_row_done(StblTxnTable *tt)
+stbl_txn_row_done(StblTxnTable *tt, CommandId cid)
 {
 	StblTxnFile *f = tt->open;
 
-	note_run(tt, GetCurrentCommandId(true));
+	note_run(tt, cid);
 	tt->batch->n_rows++;
 	f->n_rows++;
 	tt->next_seq++;
@@ -349,6 +357,7 @@ stbl_rows_flush(StblTxnTable *tt, bool drop_dead)
 
 	if (f == NULL || tt->batch == NULL || tt->batch->n_rows == 0 || tt->batch->file_no != f->no)
 		return;
+	cut_half_row(tt->batch);
 	if (drop_dead)
 		drop_dead_rows(tt, f);
 	if (tt->batch->n_rows == 0)
@@ -358,9 +367,11 @@ stbl_rows_flush(StblTxnTable *tt, bool drop_dead)
 							   &f->spool.buf, &err))
 		stbl_throw(&err);
 	f->n_encoded = f->n_rows;
+
+	/* First: writing out may fail, and what is encoded must not stay in the batch. */
+	batch_restart(tt, f);
 	if (f->spool.buf.len > STBL_SPOOL_MEMORY)
 		spool_write_out(&f->spool);
-	batch_restart(tt, f);
 }
 
 /* Writes the footer; the superfile takes no more rows. */

@@ -54,9 +54,10 @@ extern uint32_t stbl_txn_file_no(StblTxnTable *tt, const StblFile *file);
 
 /*
  * Deletes a row.  False when a command before, or this one, has deleted it
- * already; 27000 when a command that this one has triggered did.
+ * already; 27000 when a command that this one has triggered did.  cid is the
+ * statement's own command id, whatever commands its triggers have run since.
  */
-extern bool stbl_txn_delete(StblTxnTable *tt, uint32_t file_no, uint32_t position);
+extern bool stbl_txn_delete(StblTxnTable *tt, uint32_t file_no, uint32_t position, unsigned int cid);
 
 /*
  * Positions of a superfile that a command with this command id does not see
@@ -76,7 +77,7 @@ extern const StblSchema *stbl_txn_schema(const StblTxnTable *tt);	/* NULL before
  * appended; then row_done.  An error in between leaves nothing.
  */
 extern StblColVec **stbl_txn_new_row(StblTxnTable *tt);
-extern void stbl_txn_row_done(StblTxnTable *tt);
+extern void stbl_txn_row_done(StblTxnTable *tt, unsigned int cid);
 
 /* A part of the transaction's own rows, for a scan. */
 typedef struct StblOwnPart

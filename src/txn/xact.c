@@ -76,8 +76,8 @@ pre_commit(void)
 	if (!stbl_txn_has_changes())
 		return;
 
-	/* Core has disarmed statement_timeout; what follows may wait on storage. */
-	if (StatementTimeout > 0)
+	/* Core has disarmed statement_timeout, but not in a procedure's COMMIT; what follows may wait on storage. */
+	if (StatementTimeout > 0 && !get_timeout_active(STATEMENT_TIMEOUT))
 	{
 		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
 		timeout_armed = true;

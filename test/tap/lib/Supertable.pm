@@ -29,6 +29,7 @@ timezone = 'UTC'
 CONF
 	$node->append_conf('postgresql.conf', $opt{conf}) if $opt{conf};
 	$node->start;
+	$node->{epoch} = epoch($node);
 	my $dir = $opt{dir} // abs_path($node->basedir) . '/lake';
 	mkdir $dir;
 	$node->{lake} = $dir;
@@ -51,15 +52,38 @@ sub sql_err
 	return ($rc, $out, $err);
 }
 
-# Waits until the server takes connections again after a crash.
-sub wait_up
+# The checkpointer's pid, another after each restart; empty while there is no connecting.
+sub epoch
 {
 	my ($node) = @_;
-	for (1 .. 600)
+	my ($out, $err) = ('', '');
+
+	# A psql that cannot connect may be gone before it is handed its input.
+	my $rc = eval {
+		$node->psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'},
+			stdout => \$out, stderr => \$err, on_error_die => 0);
+	};
+	return defined $rc && $rc == 0 ? $out : '';
+}
+
+# Waits until the server has restarted after a backend was killed.  That a
+# connection is taken is not enough: the postmaster may not have noticed yet.
+# With $any, until it has stayed the same for a while, however often it
+# restarted before.
+sub wait_up
+{
+	my ($node, $any) = @_;
+	my $last = $any ? '' : ($node->{epoch} // '');
+	for (1 .. 1200)
 	{
-		my ($out, $err);
-		return 1 if $node->psql('postgres', 'SELECT 1', stdout => \$out, stderr => \$err, on_error_die => 0) == 0;
-		usleep(50_000);
+		my $now = epoch($node);
+		if ($now ne '' && ($any ? $now eq $last : $now ne $last))
+		{
+			$node->{epoch} = $now;
+			return 1;
+		}
+		$last = $now if $any;
+		usleep($any ? 1_000_000 : 50_000);
 	}
 	die "the server does not come up";
 }

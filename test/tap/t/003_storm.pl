@@ -95,7 +95,7 @@ while (time < $until)
 	$kills++ if $rc == 0 && $out =~ /^\d+$/ && kill('KILL', $out);
 }
 waitpid $_, 0 for @pids;
-wait_up($node);
+wait_up($node, 'any');
 
 my %recovered;
 my @report = split /\|/, sql($node, 'SELECT sum(n_scanned), sum(n_full_pipeline_completed + n_tombstone_only_completed), sum(n_rolled_back), sum(n_quarantined + n_in_doubt + n_held_by_peer + n_cas_lost) FROM supertable_recover()');

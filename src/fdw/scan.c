@@ -132,6 +132,15 @@ set_up_columns(StblScan *s, Relation rel, List *attrs)
 	}
 }
 
+/* Whether the statement changes the rows that this scan finds. */
+static bool
+is_written(ForeignScan *plan, EState *estate)
+{
+	PlannedStmt *stmt = estate->es_plannedstmt;
+
+	return stmt != NULL && list_member_int(stmt->resultRelations, plan->scan.scanrelid);
+}
+
 static void
 supertableBeginForeignScan(ForeignScanState *node, int eflags)
 {
@@ -146,6 +155,8 @@ supertableBeginForeignScan(ForeignScanState *node, int eflags)
 	s->tt = stbl_relation_txn(rel, STBL_SCAN_CHECK_AS_USER(plan, estate));
 	s->table = stbl_txn_storage(s->tt);
 	s->before = *stbl_store_counters(s->table->store);
+	if (is_written(plan, estate))
+		stbl_txn_publish_owed(s->tt);
 	s->snapshot = stbl_txn_snapshot(s->tt, estate, estate->es_query_cxt);
 	s->curcid = estate->es_snapshot->curcid;
 	set_up_columns(s, rel, list_nth(plan->fdw_private, STBL_PRIVATE_ATTRS));

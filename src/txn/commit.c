@@ -610,6 +610,12 @@ operation_name(StblTxnTable *tt)
 	return "WRITE";
 }
 
+void
+stbl_txn_publish_owed(StblTxnTable *tt)
+{
+	stbl_settle_owed(tt->table, false, 0);
+}
+
 static void
 commit_one_phase(StblTxnTable *tt)
 {

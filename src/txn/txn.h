@@ -40,6 +40,13 @@ extern StblTable *stbl_txn_storage(StblTxnTable *tt);
  */
 extern StblSnapshot *stbl_txn_snapshot(StblTxnTable *tt, void *statement, struct MemoryContextData *cxt);
 
+/*
+ * Publishes what a crash left owed by this database on the table: before a
+ * statement that changes rows takes its snapshot, for its change would
+ * conflict with an owed one of the same row.
+ */
+extern void stbl_txn_publish_owed(StblTxnTable *tt);
+
 /* ---- row addresses ---- */
 
 /*

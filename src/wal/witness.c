@@ -44,7 +44,10 @@ stbl_witness_insert(const char *wal_id, Oid server_oid, const char *root, const 
 	values[3] = CStringGetTextDatum(table_id);
 	values[4] = ObjectIdGetDatum(role_oid);
 	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+	/* Pre-commit has no snapshot of its own, and the heap asks for one where it may have to detoast. */
+	PushActiveSnapshot(GetLatestSnapshot());
 	CatalogTupleInsert(rel, tuple);
+	PopActiveSnapshot();
 	heap_freetuple(tuple);
 	table_close(rel, NoLock);	/* the lock goes with the transaction */
 }

@@ -46,6 +46,19 @@ is(sql($node, 'SELECT (SELECT count(*) FROM heap WHERE i = 5), (SELECT count(*) 
 sql($node, "SET supertable.row_group_rows = 100; SET supertable.superfile_size = '1kB'; BEGIN; SAVEPOINT s; INSERT INTO t SELECT i, 'bulk' FROM generate_series(1000, 1300) i; ROLLBACK TO s; SELECT pg_advisory_unlock_all(); INSERT INTO t VALUES (6, 'six'); COMMIT");
 is(sql($node, 'SELECT count(*) FILTER (WHERE id = 6), count(*) FILTER (WHERE id >= 1000) FROM t'), '1|0', 'L58: the load commits without what was rolled back');
 
+# G4: the next writer publishes what is owed before its statement reads, so
+# that a row whose committed change a crash left unpublished can be changed.
+for my $what ("UPDATE t SET v = v || '+' WHERE id = 1", "BEGIN; UPDATE t SET v = v || '+' WHERE id = 1; INSERT INTO heap VALUES (8); COMMIT", 'DELETE FROM t WHERE id = 1')
+{
+	($rc, $out, $err) = sql_err($node, "SET store_fault.ops = 'write'; SET store_fault.action = 'kill_before'; SET store_fault.at = 4; BEGIN; INSERT INTO heap VALUES (7); UPDATE t SET v = 'owed' WHERE id = 1; COMMIT");
+	wait_up($node);
+	is(sql($node, 'SELECT count(*) FROM heap WHERE i = 7'), 1, 'committed, and killed before it was published');
+	($rc, $out, $err) = sql_err($node, $what);
+	is($rc, 0, "G4: $what succeeds") or diag($err);
+	is(sql($node, 'SELECT v FROM t WHERE id = 1'), $what =~ /DELETE/ ? '' : 'owed+', '... on what was owed');
+	sql($node, 'DELETE FROM heap WHERE i = 7');
+}
+
 # bounded: many two-phase commits on one table
 my $n = $ENV{STBL_LONG} ? 10000 : 300;
 sql($node, "SET supertable.one_phase = off; CREATE PROCEDURE many(n int) LANGUAGE plpgsql AS 'BEGIN FOR i IN 1..n LOOP INSERT INTO t VALUES (10, \$x\$x\$x\$); COMMIT; END LOOP; END'; CALL many($n)");

@@ -233,13 +233,27 @@ rows_of_list(StblColVec *out, const StblPqLeafData *data, int d, size_t n_rows)
 	out->n_rows = row;
 }
 
-static void
-slots_of_list(StblColVec *out, const StblPqLeafData *data, int d, int m)
+/* Nulls take no bytes of a chunk, but each takes a slot. */
+static bool
+slots_fit(const StblVec *vec, size_t n_slots, const StblPqNode *leaf, StblError *err)
+{
+	size_t		width = vec->width > 0 ? vec->width : sizeof(uint64_t);
+
+	return n_slots <= STBL_PQ_MAX_CHUNK_BYTES / width ||
+		stbl_fail(err, STBL_ERR_LIMIT, "%zu rows or elements of Parquet column \"%s\" take more than %llu bytes", n_slots, leaf->name,
+				  (unsigned long long) STBL_PQ_MAX_CHUNK_BYTES);
+}
+
+static bool
+slots_of_list(StblColVec *out, const StblPqLeafData *data, int d, const StblPqNode *leaf, StblError *err)
 {
 	size_t		n_slots = 0;
+	int			m = leaf->max_def;
 
 	for (size_t i = 0; i < data->n_levels; i++)
 		n_slots += data->def[i] >= d;
+	if (!slots_fit(&out->elem, n_slots, leaf, err))
+		return false;
 	stbl_vec_reserve(&out->elem, n_slots, 0);
 	n_slots = 0;
 	for (size_t i = 0; i < data->n_levels; i++)
@@ -247,6 +261,22 @@ slots_of_list(StblColVec *out, const StblPqLeafData *data, int d, int m)
 			out->elem.valid[n_slots++] = data->def[i] == m;
 	if (n_slots != out->elem.n)
 		spread(&out->elem, n_slots);
+	return true;
+}
+
+static bool
+slots_of_rows(StblColVec *out, const StblPqLeafData *data, const StblPqNode *leaf, StblError *err)
+{
+	if (out->elem.n != data->n_levels)
+	{
+		if (!slots_fit(&out->elem, data->n_levels, leaf, err))
+			return false;
+		stbl_vec_reserve(&out->elem, data->n_levels, 0);
+		memcpy(out->elem.valid, data->def, data->n_levels);
+		spread(&out->elem, data->n_levels);
+	}
+	out->n_rows = data->n_levels;
+	return true;
 }
 
 bool
@@ -270,23 +300,18 @@ stbl_pq_read_column(StblMem *mem, const StblPqMeta *meta, int row_group, int lea
 	levels.values = out->elem;
 	ok = stbl_pq_decode_chunk(mem, meta, row_group, leaf, data, len, &levels, err);
 	out->elem = levels.values;
-	if (!ok)
-		stbl_colvec_reset(out);
-	else if (repeated > 0)
+	if (repeated > 0)
 	{
-		slots_of_list(out, &levels, meta->schema.nodes[repeated].max_def, n->max_def);
-		rows_of_list(out, &levels, meta->schema.nodes[repeated].max_def, n_rows);
+		int			d = meta->schema.nodes[repeated].max_def;
+
+		ok = ok && slots_of_list(out, &levels, d, n, err);
+		if (ok)
+			rows_of_list(out, &levels, d, n_rows);
 	}
 	else
-	{
-		if (out->elem.n != levels.n_levels)
-		{
-			stbl_vec_reserve(&out->elem, levels.n_levels, 0);
-			memcpy(out->elem.valid, levels.def, levels.n_levels);
-			spread(&out->elem, levels.n_levels);
-		}
-		out->n_rows = levels.n_levels;
-	}
+		ok = ok && slots_of_rows(out, &levels, n, err);
+	if (!ok)
+		stbl_colvec_reset(out);
 	stbl_free(mem, levels.def);
 	stbl_free(mem, levels.rep);
 	return ok;

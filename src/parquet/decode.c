@@ -6,9 +6,6 @@
 #define US_PER_DAY INT64_C(86400000000)
 #define JULIAN_EPOCH 2440588	/* 1970-01-01 */
 
-/* Decoded bytes of one chunk: a dictionary of long strings and a few bits a value could ask for any amount. */
-#define MAX_CHUNK_BYTES (UINT64_C(1) << 32)
-
 static bool
 too_short(const StblPqNode *leaf, size_t n, StblError *err)
 {
@@ -19,7 +16,7 @@ static bool
 too_large(const StblPqNode *leaf, StblError *err)
 {
 	return stbl_fail(err, STBL_ERR_LIMIT, "a chunk of Parquet column \"%s\" holds more than %llu bytes", leaf->name,
-					 (unsigned long long) MAX_CHUNK_BYTES);
+					 (unsigned long long) STBL_PQ_MAX_CHUNK_BYTES);
 }
 
 static void
@@ -76,7 +73,7 @@ decode_bytes(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, St
 	/* each value has four bytes of length, so what is left bounds both */
 	if (n > left / 4)
 		return too_short(leaf, n, err);
-	if (at + left > MAX_CHUNK_BYTES)
+	if (at + left > STBL_PQ_MAX_CHUNK_BYTES)
 		return too_large(leaf, err);
 	stbl_vec_reserve(out, first + n, at + (left - n * 4));
 	for (size_t i = 0; i < n; i++)
@@ -140,7 +137,7 @@ gather_bytes(const uint32_t *codes, size_t n, const StblVec *dict, const StblPqN
 
 	for (size_t i = 0; i < n; i++)
 		total += dict->offsets[codes[i] + 1] - dict->offsets[codes[i]];
-	if (at + total > MAX_CHUNK_BYTES)
+	if (at + total > STBL_PQ_MAX_CHUNK_BYTES)
 		return too_large(leaf, err);
 	stbl_vec_reserve(out, out->n + n, at + total);
 	for (size_t i = 0; i < n; i++)
@@ -177,7 +174,7 @@ stbl_pq_decode_codes(const uint32_t *codes, size_t n, const StblVec *dict, const
 	{
 		uint8_t    *to;
 
-		if ((uint64_t) (out->n + n) * width > MAX_CHUNK_BYTES * 4)
+		if ((uint64_t) (out->n + n) * width > STBL_PQ_MAX_CHUNK_BYTES)
 			return too_large(leaf, err);
 		stbl_vec_reserve(out, out->n + n, 0);
 		to = out->values + out->n * width;

@@ -26,36 +26,27 @@ gunzip(const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len)
 }
 
 bool
-stbl_pq_decompress(StblPqCodec codec, const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len, StblError *err)
+stbl_pq_decompress(StblPqCodec codec, const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len)
 {
-	bool		ok = false;
 	size_t		n = out_len;
 
 	switch (codec)
 	{
 		case STBL_PQ_UNCOMPRESSED:
-			ok = in_len == out_len;
-			if (ok)
-				memcpy(out, in, in_len);
-			break;
+			if (in_len != out_len)
+				return false;
+			memcpy(out, in, in_len);
+			return true;
 		case STBL_PQ_ZSTD:
-			ok = ZSTD_decompress(out, out_len, in, in_len) == out_len;
-			break;
+			return ZSTD_decompress(out, out_len, in, in_len) == out_len;
 		case STBL_PQ_SNAPPY:
-			ok = snappy_uncompressed_length((const char *) in, in_len, &n) == SNAPPY_OK && n == out_len &&
+			return snappy_uncompressed_length((const char *) in, in_len, &n) == SNAPPY_OK && n == out_len &&
 				snappy_uncompress((const char *) in, in_len, (char *) out, &n) == SNAPPY_OK && n == out_len;
-			break;
 		case STBL_PQ_LZ4_RAW:
-			ok = in_len <= INT32_MAX && out_len <= INT32_MAX &&
+			return in_len <= INT32_MAX && out_len <= INT32_MAX &&
 				LZ4_decompress_safe((const char *) in, (char *) out, (int) in_len, (int) out_len) == (int) out_len;
-			break;
 		case STBL_PQ_GZIP:
-			ok = in_len <= INT32_MAX && out_len <= INT32_MAX && gunzip(in, in_len, out, out_len);
-			break;
-		default:
-			return stbl_fail(err, STBL_ERR_UNSUPPORTED, "Parquet compression codec %d is not supported", (int) codec);
+			return in_len <= INT32_MAX && out_len <= INT32_MAX && gunzip(in, in_len, out, out_len);
 	}
-	if (!ok)
-		return stbl_fail(err, STBL_ERR_CORRUPT, "a compressed page of %zu bytes does not decompress to %zu bytes", in_len, out_len);
-	return true;
+	return false;
 }

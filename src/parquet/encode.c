@@ -108,6 +108,9 @@ add_value(StblPqDict *dict, size_t mask, const uint8_t *p, size_t len, bool is_b
 
 		if (slot->code == 0)
 		{
+			/* looked at here too, for a block of wide values may be of any size */
+			if ((is_bytes ? entries->offsets[entries->n] : (uint64_t) entries->n * len) + len > DICT_MAX_BYTES)
+				return false;
 			*code = (uint32_t) entries->n;
 			if (is_bytes)
 				stbl_vec_bytes(entries, p, len);

@@ -22,6 +22,22 @@
 
 #define STBL_PQ_STAT_BYTES 64	/* longer bounds are truncated */
 
+/* An uncompressed page: no larger one is written, for none is read. */
+#define STBL_PQ_MAX_PAGE_BYTES (INT64_C(1) << 30)
+
+/*
+ * Decoded values of one chunk: a dictionary of long strings and a few bits a
+ * value, or a run of nulls of a wide type, could ask for any amount.
+ */
+#define STBL_PQ_MAX_CHUNK_BYTES (UINT64_C(1) << 32)
+
+/*
+ * A run of any length takes five bytes, so levels prove little; but beyond
+ * 2^26 of them a chunk must have a byte for each 1024.  Writers that cut
+ * pages of 20000 rows need one for 400 at most.
+ */
+#define STBL_PQ_MAX_LEVELS(chunk_bytes) ((UINT64_C(1) << 26) + (uint64_t) (chunk_bytes) * 1024)
+
 /* A chunk as the writer remembers it for the footer. */
 typedef struct StblPqOutChunk
 {
@@ -97,7 +113,7 @@ extern bool stbl_pq_decode_chunk(StblMem *mem, const StblPqMeta *meta, int row_g
 extern bool stbl_pq_column_levels(const StblPqSchema *schema, int leaf, const StblColVec *col, size_t n_rows,
 								  StblPqLeafData *data, StblVec *dense, StblBuf *levels, StblError *err);
 
-/* decompress.c: out is exactly out_len bytes */
-extern bool stbl_pq_decompress(StblPqCodec codec, const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len, StblError *err);
+/* decompress.c: true if in makes exactly out_len bytes */
+extern bool stbl_pq_decompress(StblPqCodec codec, const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len);
 
 #endif							/* STBL_PARQUET_INT_H */

@@ -13,11 +13,6 @@
 #include "parquet/parquet_int.h"
 #include "parquet/thrift.h"
 
-#define MAX_PAGE_BYTES (INT64_C(1) << 30)
-
-/* Levels of a page beyond this need bytes to show for them: a run of any length takes five. */
-#define FREE_LEVELS (INT64_C(1) << 26)
-
 typedef struct PageHeader
 {
 	int64_t		type;
@@ -67,15 +62,18 @@ not_supported(const StblPqNode *node, const char *what, int64_t encoding, StblEr
 					 node->name, encoding_name(encoding), (long long) encoding);
 }
 
+/* A varint may hold more than the 32 bits its type promises. */
 static int64_t
 int_field(StblCursor *cur, const StblThriftField *f)
 {
-	if (f->type != STBL_T_I32)
+	int64_t		v = f->type == STBL_T_I32 ? stbl_tr_int(cur) : INT64_MAX;
+
+	if (v < INT32_MIN || v > INT32_MAX)
 	{
 		cur->failed = true;
 		return 0;
 	}
-	return stbl_tr_int(cur);
+	return v;
 }
 
 /* DataPageHeader, DictionaryPageHeader, DataPageHeaderV2: the fields have other numbers in each. */
@@ -143,7 +141,7 @@ parse_header(StblCursor *cur, PageHeader *h)
 	return !cur->failed && h->type >= 0 && h->size >= 0 && h->stored >= 0;
 }
 
-/* Most that a byte can expand to; what a page claims beyond is a lie. */
+/* Most that a byte can expand to; what a page claims beyond is a lie.  0: a codec that is not read. */
 static uint64_t
 expansion_limit(StblPqCodec codec)
 {
@@ -157,16 +155,31 @@ expansion_limit(StblPqCodec codec)
 			return 256;
 		case STBL_PQ_GZIP:
 			return 1100;
-		default:
+		case STBL_PQ_ZSTD:
 			return 65536;
+		default:
+			return 0;
 	}
+}
+
+static const char *
+codec_name(StblPqCodec codec)
+{
+	static const char *const names[] = {"UNCOMPRESSED", "SNAPPY", "GZIP", "LZO", "BROTLI", "LZ4", "ZSTD", "LZ4_RAW"};
+
+	return (unsigned) codec < 8 ? names[codec] : "newer than known";
 }
 
 /* Makes size bytes of `in` decompressed; *bytes points to them. */
 static bool
 unpack_page(ChunkReader *r, const uint8_t *in, size_t in_len, size_t size, bool is_compressed, const uint8_t **bytes)
 {
+	uint64_t	limit = expansion_limit(r->chunk->codec);
+
 	*bytes = in;
+	if (limit == 0)
+		return stbl_fail(r->err, STBL_ERR_UNSUPPORTED, "Parquet column \"%s\" has a compression that is not supported: %s (%d)", r->node->name,
+						 codec_name(r->chunk->codec), (int) r->chunk->codec);
 	if (!is_compressed || r->chunk->codec == STBL_PQ_UNCOMPRESSED || size == 0)
 	{
 		if (in_len < size)
@@ -174,12 +187,14 @@ unpack_page(ChunkReader *r, const uint8_t *in, size_t in_len, size_t size, bool 
 							 size);
 		return true;
 	}
-	if (size > (in_len + 16) * expansion_limit(r->chunk->codec))
+	if (size > (in_len + 16) * limit)
 		return stbl_fail(r->err, STBL_ERR_CORRUPT, "a page of Parquet column \"%s\" claims %zu bytes compressed to %zu", r->node->name, size,
 						 in_len);
 	stbl_buf_reset(&r->page);
 	*bytes = stbl_buf_reserve(&r->page, size);
-	return stbl_pq_decompress(r->chunk->codec, in, in_len, r->page.data, size, r->err);
+	return stbl_pq_decompress(r->chunk->codec, in, in_len, r->page.data, size) ||
+		stbl_fail(r->err, STBL_ERR_CORRUPT, "a page of Parquet column \"%s\" does not decompress from %zu to %zu bytes", r->node->name,
+				  in_len, size);
 }
 
 static bool
@@ -340,9 +355,9 @@ read_data_page(ChunkReader *r, const PageHeader *h, const uint8_t *in)
 	if (!h->has_inner || h->n_values < 0 || h->n_values > r->chunk->n_values - (int64_t) done)
 		return stbl_fail(r->err, STBL_ERR_CORRUPT, "a page of Parquet column \"%s\" has %lld values where %lld are left", node->name,
 						 (long long) h->n_values, (long long) (r->chunk->n_values - (int64_t) done));
-	if (h->n_values > FREE_LEVELS + h->size * 8)
-		return stbl_fail(r->err, STBL_ERR_LIMIT, "a page of Parquet column \"%s\" has %lld values in %lld bytes", node->name,
-						 (long long) h->n_values, (long long) h->size);
+	if ((uint64_t) done + n > STBL_PQ_MAX_LEVELS(r->chunk->length))
+		return stbl_fail(r->err, STBL_ERR_LIMIT, "a chunk of Parquet column \"%s\" has %lld values in %llu bytes", node->name,
+						 (long long) r->chunk->n_values, (unsigned long long) r->chunk->length);
 	if (h->type == STBL_PQ_PAGE_DATA)
 	{
 		if (!unpack_page(r, in, (size_t) h->stored, (size_t) h->size, true, &bytes))
@@ -391,9 +406,9 @@ read_page(ChunkReader *r, StblCursor *cur)
 	if (!parse_header(cur, &h) || (uint64_t) h.stored > stbl_cursor_left(cur))
 		return stbl_fail(r->err, STBL_ERR_CORRUPT, "a page of Parquet column \"%s\" is malformed at offset %llu", r->node->name,
 						 (unsigned long long) (r->chunk->offset + at));
-	if (h.size > MAX_PAGE_BYTES)
+	if (h.size > STBL_PQ_MAX_PAGE_BYTES)
 		return stbl_fail(r->err, STBL_ERR_LIMIT, "a page of Parquet column \"%s\" has %lld bytes, more than %lld", r->node->name,
-						 (long long) h.size, (long long) MAX_PAGE_BYTES);
+						 (long long) h.size, (long long) STBL_PQ_MAX_PAGE_BYTES);
 	in = stbl_cursor_bytes(cur, (size_t) h.stored);
 	if (h.has_crc && stbl_crc32(0, in, (size_t) h.stored) != h.crc)
 		return stbl_fail(r->err, STBL_ERR_CORRUPT, "a page of Parquet column \"%s\" at offset %llu does not match its checksum",

@@ -13,8 +13,12 @@
 #include "parquet/thrift.h"
 
 #define DEFAULT_PAGE_BYTES ((size_t) 1024 * 1024)
-#define MAX_PAGE_BYTES ((size_t) INT32_MAX / 2)
+#define MAX_TARGET_BYTES ((size_t) STBL_PQ_MAX_PAGE_BYTES / 2)
 #define MAX_PAGE_LEVELS ((size_t) 1 << 24)
+
+/* Beside one value a page has a few bytes of lengths and levels. */
+#define PAGE_SPARE 128
+#define MAX_VALUE_BYTES ((size_t) STBL_PQ_MAX_PAGE_BYTES - PAGE_SPARE)
 
 struct StblPqWriter
 {
@@ -48,8 +52,8 @@ stbl_pq_writer_new(StblMem *mem, const StblPqSchema *schema, const StblPqWriterO
 	w->options = *options;
 	if (w->options.page_bytes == 0)
 		w->options.page_bytes = DEFAULT_PAGE_BYTES;
-	if (w->options.page_bytes > MAX_PAGE_BYTES)
-		w->options.page_bytes = MAX_PAGE_BYTES;
+	if (w->options.page_bytes > MAX_TARGET_BYTES)
+		w->options.page_bytes = MAX_TARGET_BYTES;
 	if (w->options.level > ZSTD_maxCLevel())
 		w->options.level = ZSTD_maxCLevel();
 	if (options->created_by != NULL)
@@ -109,12 +113,11 @@ put_page(StblPqWriter *w, bool is_dict, size_t n_values, int encoding, StblBuf *
 	size_t		start = out->len;
 	size_t		header;
 
-	if (w->page.len > INT32_MAX)
+	/* compressed it may be larger, but by far less than would pass INT32_MAX */
+	if (w->page.len > STBL_PQ_MAX_PAGE_BYTES)
 		return stbl_fail(err, STBL_ERR_LIMIT, "a Parquet page of %zu bytes is too large", w->page.len);
 	if (!compress_page(w, &stored, err))
 		return false;
-	if (stored->len > INT32_MAX)
-		return stbl_fail(err, STBL_ERR_LIMIT, "a Parquet page of %zu bytes is too large", stored->len);
 	stbl_tw_i32(out, &last, 1, is_dict ? STBL_PQ_PAGE_DICTIONARY : STBL_PQ_PAGE_DATA);
 	stbl_tw_i32(out, &last, 2, (int32_t) w->page.len);
 	stbl_tw_i32(out, &last, 3, (int32_t) stored->len);
@@ -163,16 +166,30 @@ cut_page(const StblPqWriter *w, const StblPqLeafData *data, int max_def, size_t 
 	else
 	{
 		size_t		filled = 0;
+		size_t		row = level,
+					row_n = value;	/* where the row at hand began */
 
 		for (; end < data->n_levels; end++)
 		{
-			if (end > level && (data->rep == NULL || data->rep[end] == 0) &&
-				(filled >= target || end - level >= MAX_PAGE_LEVELS))
-				break;
+			if (data->rep == NULL || data->rep[end] == 0)
+			{
+				if (end > level && (filled >= target || end - level >= MAX_PAGE_LEVELS))
+					break;
+				row = end;
+				row_n = n;
+			}
 			if (data->def == NULL || data->def[end] == max_def)
 			{
 				filled += bits > 0 ? bits : (data->values.offsets[n + 1] - data->values.offsets[n] + 4) * 8;
 				n++;
+			}
+
+			/* A row that would make the page larger than is read begins the next one; a level takes two bytes at most. */
+			if (filled / 8 + (end + 1 - level) * 2 + PAGE_SPARE / 2 > (size_t) STBL_PQ_MAX_PAGE_BYTES && row > level)
+			{
+				end = row;
+				n = row_n;
+				break;
 			}
 		}
 	}
@@ -195,7 +212,7 @@ put_data_pages(StblPqWriter *w, const StblPqNode *node, const StblPqLeafData *da
 
 		cut_page(w, data, node->max_def, bits, level, value, &level_end, &value_end);
 		if (level_end - level > INT32_MAX ||
-			(!use_dict && stbl_pq_plain_size(&data->values, value, value_end - value) > INT32_MAX))
+			(!use_dict && stbl_pq_plain_size(&data->values, value, value_end - value) > (uint64_t) STBL_PQ_MAX_PAGE_BYTES))
 			return stbl_fail(err, STBL_ERR_LIMIT, "a row of Parquet column \"%s\" is too large for a page", node->name);
 		stbl_buf_reset(&w->page);
 		if (data->rep != NULL)
@@ -265,9 +282,19 @@ check_leaf(const StblPqNode *node, size_t n_rows, const StblPqLeafData *data, St
 		return stbl_fail(err, STBL_ERR_INVALID, "Parquet column \"%s\" has %zu values for %zu levels that ask for one", node->name,
 						 data->values.n, n_values);
 	for (size_t i = 0; kind == STBL_VEC_BYTES && i < n_values; i++)
-		if (data->values.offsets[i + 1] - data->values.offsets[i] > MAX_PAGE_BYTES)
-			return stbl_fail(err, STBL_ERR_LIMIT, "a value of Parquet column \"%s\" is longer than %zu bytes", node->name, MAX_PAGE_BYTES);
+		if (data->values.offsets[i + 1] - data->values.offsets[i] > MAX_VALUE_BYTES)
+			return stbl_fail(err, STBL_ERR_LIMIT, "a value of Parquet column \"%s\" is longer than %zu bytes", node->name, MAX_VALUE_BYTES);
 	return true;
+}
+
+/* Nothing is written that the reader's own limits would refuse. */
+static bool
+chunk_is_too_large(const StblPqLeafData *data)
+{
+	size_t		width = data->values.width > 0 ? data->values.width : sizeof(uint64_t);
+
+	return data->n_levels > STBL_PQ_MAX_CHUNK_BYTES / width ||
+		stbl_pq_plain_size(&data->values, 0, data->values.n) > STBL_PQ_MAX_CHUNK_BYTES;
 }
 
 /* base: offset in the file of out's byte 0 */
@@ -292,6 +319,8 @@ put_chunk(StblPqWriter *w, int leaf, size_t n_rows, const StblPqLeafData *data, 
 	}
 	chunk->data_offset = base + out->len;
 	ok = ok && put_data_pages(w, node, data, chunk->has_dict, out, chunk, err);
+	if (ok && ((uint64_t) data->n_levels > STBL_PQ_MAX_LEVELS(chunk->compressed) || chunk_is_too_large(data)))
+		ok = stbl_fail(err, STBL_ERR_LIMIT, "a row group of %zu rows is too large for Parquet column \"%s\"", n_rows, node->name);
 	if (ok)
 	{
 		/* every value is in the dictionary, so its bounds are those of the chunk */

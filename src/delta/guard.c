@@ -128,6 +128,28 @@ parse_prepared(StblMem *mem, const StblJson *json, StblGuard *guard, StblError *
 		stbl_targets_from_json(mem, stbl_json_get(json, "targets"), &guard->targets, &guard->n_targets, err);
 }
 
+static bool
+parse_applied(StblMem *mem, const StblJson *json, StblGuard *guard, StblError *err)
+{
+	const StblJson *ids = stbl_json_get(json, "not_found");
+
+	if (ids == NULL)
+		return true;
+	if (ids->type != STBL_JSON_ARRAY || ids->n > INT32_MAX)
+		return stbl_fail(err, STBL_ERR_CORRUPT, "key \"not_found\" is not an array");
+	guard->n_not_found = (int) ids->n;
+	guard->not_found = stbl_alloc_array(mem, ids->n + 1, STBL_ID_TEXT);
+	for (size_t i = 0; i < ids->n; i++)
+	{
+		const StblJson *id = ids->items[i];
+
+		if (id->type != STBL_JSON_STRING || strlen(id->str) != id->len || !stbl_id_is_valid(id->str))
+			return stbl_fail(err, STBL_ERR_CORRUPT, "entry %zu of \"not_found\" is not an id", i);
+		memcpy(guard->not_found[i], id->str, STBL_ID_TEXT);
+	}
+	return true;
+}
+
 bool
 stbl_guard_parse(StblMem *mem, const char *configuration, StblGuard *guard, StblError *err)
 {
@@ -142,8 +164,11 @@ stbl_guard_parse(StblMem *mem, const char *configuration, StblGuard *guard, Stbl
 	if (state == NULL)
 		return stbl_fail(err, STBL_ERR_CORRUPT, "a mutation's domain has no \"state\"");
 	if (strcmp(state, "APPLIED") == 0)
+	{
 		guard->state = STBL_GUARD_APPLIED;
-	else if (strcmp(state, "ABORTED") == 0)
+		return parse_applied(mem, json, guard, err);
+	}
+	if (strcmp(state, "ABORTED") == 0)
 	{
 		guard->state = STBL_GUARD_ABORTED;
 		reason = stbl_json_get_str(json, "reason");
@@ -183,6 +208,12 @@ stbl_guard_write(StblMem *mem, const StblGuard *guard)
 		stbl_coordinator_write(&out, &guard->coordinator);
 		stbl_buf_puts(&out, ",\"targets\":");
 		stbl_targets_write(&out, guard->targets, guard->n_targets);
+	}
+	else if (guard->n_not_found > 0)
+	{
+		for (int i = 0; i < guard->n_not_found; i++)
+			stbl_buf_printf(&out, "%s\"%s\"", i ? "," : ",\"not_found\":[", guard->not_found[i]);
+		stbl_buf_puts(&out, "]");
 	}
 	stbl_buf_puts(&out, "}");
 	return (char *) out.data;

@@ -3,7 +3,8 @@
  * and the pieces it shares with the state document.  Pure.
  *
  *	{"state":"PREPARED","created_at":T,"op_kind":K,"table_id":I,"coordinator":{...},"targets":[...]}
- *	{"state":"APPLIED"}		published; stays until the document is COMPLETE or gone
+ *	{"state":"APPLIED"}		published; stays until the document is COMPLETE or gone;
+ *							of a request, with "not_found":[ids] where targets were gone already
  *	{"state":"ABORTED","reason":R}	forced to roll back; likewise
  */
 #ifndef STBL_GUARD_H
@@ -50,6 +51,8 @@ typedef struct StblGuard
 	int			n_targets;
 	StblTarget *targets;
 	char	   *reason;			/* ABORTED */
+	int			n_not_found;	/* APPLIED, sorted */
+	char	  (*not_found)[STBL_ID_TEXT];
 } StblGuard;
 
 extern bool stbl_guard_parse(StblMem *mem, const char *configuration, StblGuard *guard, StblError *err);

@@ -142,13 +142,16 @@ cluster_id(void)
 	if (id[0] == '\0' && !RecoveryInProgress())
 	{
 		char		fresh[STBL_ID_TEXT];
+		uint8		random[16];
 
 		/* One backend at a time: two must not make themselves different ids. */
 		stbl_publish_lock(ID_FILE);
 		read_id_file(path, mine, id, &was_copied);
 		if (id[0] == '\0')
 		{
-			stbl_new_wal_id(fresh);
+			if (!pg_strong_random(random, sizeof(random)))
+				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+			stbl_hex16(random, fresh);
 			if (was_copied)
 				ereport(LOG,
 						(errmsg("data directory \"%s\" is a copy, or was moved to another machine", DataDir),

@@ -1,7 +1,7 @@
 /* State documents on storage: created once, then changed by compare-and-swap only. */
 #include "postgres.h"
 
-#include "miscadmin.h"
+#include "common/hashfn.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -54,18 +54,37 @@ stbl_doc_update(StblTable *table, StblDoc *doc, int64 deadline_us)
 
 #define MAX_SEEN 20000
 
+/* Requests are named by anybody, so an id says something together with its table only. */
+typedef struct SeenKey
+{
+	uint64		root;
+	char		wal_id[40];		/* the rest is 0 */
+} SeenKey;
+
 typedef struct SeenEntry
 {
-	char		wal_id[STBL_ID_TEXT];
+	SeenKey		key;
 	bool		rolled_back;
 } SeenEntry;
 
 static HTAB *seen = NULL;
 
 static void
-note_complete(const char *wal_id, bool rolled_back)
+make_key(const StblTable *table, const char *wal_id, SeenKey *key)
+{
+	memset(key, 0, sizeof(*key));
+	key->root = hash_bytes_extended((const unsigned char *) table->root, strlen(table->root), 0);
+	strlcpy(key->wal_id, wal_id, sizeof(key->wal_id));
+}
+
+void
+stbl_note_complete(const StblTable *table, const StblStateDoc *doc)
 {
 	SeenEntry  *entry;
+	SeenKey		key;
+
+	if (doc->state != STBL_COMPLETE)
+		return;
 
 	if (seen != NULL && hash_get_num_entries(seen) >= MAX_SEEN)
 	{
@@ -77,42 +96,28 @@ note_complete(const char *wal_id, bool rolled_back)
 		HASHCTL		ctl;
 
 		memset(&ctl, 0, sizeof(ctl));
-		ctl.keysize = STBL_ID_TEXT;
+		ctl.keysize = sizeof(SeenKey);
 		ctl.entrysize = sizeof(SeenEntry);
 		ctl.hcxt = TopMemoryContext;
-		seen = hash_create("supertable complete mutations", 256, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+		seen = hash_create("supertable complete mutations", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
-	entry = hash_search(seen, wal_id, HASH_ENTER, NULL);
-	entry->rolled_back = rolled_back;
-}
-
-static void
-note_document(const StblStateDoc *doc)
-{
-	if (doc->state == STBL_COMPLETE)
-		note_complete(doc->wal_id, doc->outcome == STBL_OUTCOME_ROLLED_BACK);
-}
-
-void
-stbl_settle_seen_complete(const char *wal_id)
-{
-	note_complete(wal_id, false);
+	make_key(table, doc->wal_id, &key);
+	entry = hash_search(seen, &key, HASH_ENTER, NULL);
+	entry->rolled_back = doc->outcome == STBL_OUTCOME_ROLLED_BACK;
 }
 
 StblSeen
-stbl_seen(const char *wal_id)
+stbl_seen(const StblTable *table, const char *wal_id)
 {
-	SeenEntry  *entry = seen == NULL ? NULL : hash_search(seen, wal_id, HASH_FIND, NULL);
+	SeenEntry  *entry = NULL;
+	SeenKey		key;
 
+	make_key(table, wal_id, &key);
+	if (seen != NULL)
+		entry = hash_search(seen, &key, HASH_FIND, NULL);
 	if (entry == NULL)
 		return STBL_SEEN_NOT;
 	return entry->rolled_back ? STBL_SEEN_ROLLED_BACK : STBL_SEEN_COMMITTED;
-}
-
-bool
-stbl_seen_complete(const char *wal_id)
-{
-	return stbl_seen(wal_id) != STBL_SEEN_NOT;
 }
 
 /* ---- answers ---- */
@@ -126,14 +131,13 @@ stbl_doc_finish(StblCall *call, StblDoc *doc)
 	{
 		strlcpy(doc->etag, call->req.new_etag, sizeof(doc->etag));
 		doc->exists = true;
-		note_document(&doc->doc);
 	}
 	return status;
 }
 
 /* The answer to a GET; FAILED names the object. */
 static StblStatus
-take_document(StblCall *call, StblMem *mem, const char *wal_id, StblDoc *doc, StblError *err)
+take_document(StblTable *table, StblCall *call, StblMem *mem, const char *wal_id, StblDoc *doc, StblError *err)
 {
 	StblError	why;
 
@@ -158,7 +162,7 @@ take_document(StblCall *call, StblMem *mem, const char *wal_id, StblDoc *doc, St
 	}
 	strlcpy(doc->etag, call->req.new_etag, sizeof(doc->etag));
 	doc->exists = true;
-	note_document(&doc->doc);
+	stbl_note_complete(table, &doc->doc);
 	return STBL_ST_OK;
 }
 
@@ -193,7 +197,7 @@ stbl_docs_read(StblTable *table, StblMem *mem, const char *const *wal_ids, int n
 		for (; sent < n && sent < i + STBL_WAL_IN_FLIGHT; sent++)
 			calls[sent] = stbl_store_get(table->store, stbl_doc_key(table, wal_ids[sent]), deadline_us);
 		strlcpy(wal_id, wal_ids[i], sizeof(wal_id));
-		status[i] = take_document(calls[i], mem, wal_id, &docs[i], &errs[i]);
+		status[i] = take_document(table, calls[i], mem, wal_id, &docs[i], &errs[i]);
 		stbl_call_free(calls[i]);
 	}
 	MemoryContextSwitchTo(outer);

@@ -33,6 +33,8 @@ list_documents(StblTable *table, StblListing *out)
 		StblCall   *call = stbl_store_list(table->store, prefix, 0, token, 0);
 
 		stbl_await_ok(call);
+		if (call->req.store_time_us > 0)
+			out->clock_offset_us = call->req.store_time_us - stbl_now_us();
 		for (size_t i = 0; i < call->req.n_entries; i++)
 		{
 			const StblListEntry *entry = &call->req.entries[i];

@@ -10,6 +10,7 @@ typedef struct StblListing
 {
 	List	   *ids;			/* char *, oldest first, each once */
 	List	   *strangers;		/* char *: keys that name no document */
+	int64_t		clock_offset_us;	/* what the store's clock is ahead of ours */
 } StblListing;
 
 /* Lists documents; entries are those of table->current.  palloc'd. */

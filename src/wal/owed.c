@@ -73,7 +73,7 @@ stbl_settle_owed(StblTable *table, bool delete_witnesses, int64 deadline_us)
 	open = palloc(sizeof(char *) * n);
 	served = palloc(sizeof(char *) * n * 2);
 	for (int i = 0; i < n; i++)
-		switch (stbl_seen(ids[i]))
+		switch (stbl_seen(table, ids[i]))
 		{
 			case STBL_SEEN_COMMITTED:
 				served[n_served++] = ids[i];
@@ -92,6 +92,45 @@ stbl_settle_owed(StblTable *table, bool delete_witnesses, int64 deadline_us)
 		stbl_owner_unlock(open[i]);
 	for (int i = 0; delete_witnesses && i < Min(n_served, MAX_DELETIONS); i++)
 		stbl_witness_delete(served[i]);
+}
+
+void
+stbl_settle_witnesses(StblTable *table, int64 deadline_us)
+{
+	int			n;
+	char	  **ids = stbl_witness_list(table->root, &n);
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext cxt = AllocSetContextCreate(outer, "supertable witnesses", ALLOCSET_DEFAULT_SIZES);
+
+	MemoryContextSwitchTo(cxt);
+	for (int from = 0; from < n; from += STBL_WAL_IN_FLIGHT)
+	{
+		const char *ask[STBL_WAL_IN_FLIGHT];
+		StblStatus	status[STBL_WAL_IN_FLIGHT];
+		StblDoc    *docs = palloc(sizeof(StblDoc) * STBL_WAL_IN_FLIGHT);
+		StblError  *errs = palloc(sizeof(StblError) * STBL_WAL_IN_FLIGHT);
+		int			k = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = from; i < Min(n, from + STBL_WAL_IN_FLIGHT); i++)
+			if (stbl_seen(table, ids[i]) == STBL_SEEN_COMMITTED)
+				stbl_witness_delete(ids[i]);
+			else if (stbl_seen(table, ids[i]) == STBL_SEEN_NOT)
+				ask[k++] = ids[i];
+		stbl_docs_read(table, stbl_mem_in(cxt), ask, k, docs, status, errs, deadline_us);
+		for (int i = 0; i < k; i++)
+		{
+			bool		gone = status[i] == STBL_ST_NOT_FOUND &&
+				stbl_snapshot_domain(table->current, stbl_guard_domain(ask[i])) == NULL;
+
+			if (gone || (status[i] == STBL_ST_OK && docs[i].doc.state == STBL_COMPLETE &&
+						 docs[i].doc.outcome != STBL_OUTCOME_ROLLED_BACK))
+				stbl_witness_delete(ask[i]);
+		}
+		MemoryContextReset(cxt);
+	}
+	MemoryContextSwitchTo(outer);
+	MemoryContextDelete(cxt);
 }
 
 bool
@@ -153,7 +192,7 @@ stbl_settle_removable(StblTable *table, StblSnapshot *base, int max, int *n, int
 		if (!stbl_id_is_valid(wal_id) || !stbl_guard_parse(mem, domains[i].configuration, &guard, &err) ||
 			guard.state == STBL_GUARD_PREPARED)
 			continue;
-		if (stbl_seen_complete(wal_id))
+		if (stbl_seen(table, wal_id) != STBL_SEEN_NOT)
 			out[(*n)++] = pstrdup(domains[i].domain);
 		else if (n_ask < max)
 			ask[n_ask++] = wal_id;

@@ -1,7 +1,7 @@
 /*
  * The append phase of requests: is the payload there, and is it what the
  * document says?  Nothing is written, so that a document whose payload is
- * wrong stays as it is.
+ * wrong stays as it is.  For documents of our own, being there is enough.
  */
 #include "postgres.h"
 
@@ -233,4 +233,36 @@ stbl_requests_verify(StblTable *table, StblSnapshot *snapshot, StblRequestWork *
 	}
 	MemoryContextSwitchTo(outer);
 	MemoryContextDelete(cxt);
+}
+
+void
+stbl_check_presence(StblTable *table, StblPresence *all, int n, int64 deadline_us)
+{
+	StblCall  **calls = palloc_extended(sizeof(StblCall *) * ((Size) n + 1), MCXT_ALLOC_HUGE);
+	int			sent = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		const StblDocFile *file = all[i].file;
+		StblError	err;
+
+		for (; sent < n && sent < i + STBL_WAL_IN_FLIGHT; sent++)
+			calls[sent] = stbl_store_head(table->store, stbl_table_key(table, all[sent].file->path), deadline_us);
+		all[i].message = NULL;
+		switch (stbl_await(calls[i]))
+		{
+			case STBL_ST_OK:
+				if (calls[i]->req.size != (uint64) file->bytes)
+					all[i].message = psprintf("superfile \"%s\" has another size than its state document says", file->path);
+				break;
+			case STBL_ST_NOT_FOUND:
+				all[i].message = psprintf("superfile \"%s\" does not exist", file->path);
+				break;
+			default:
+				stbl_call_error(calls[i], &err);
+				all[i].message = pstrdup(err.message);
+		}
+		stbl_call_free(calls[i]);
+	}
+	pfree(calls);
 }

@@ -77,8 +77,15 @@ typedef struct Sweep
 	StblRecoverReport *report;
 	const StblCoordinator *self;
 	char	   *lease_owner;
+	int64		clock_offset_us;	/* leases are by the store's clock, which all clusters share */
 	int64		deadline_us;	/* of requests to storage; 0: the setting's */
 } Sweep;
+
+static int64
+store_now_us(const Sweep *s)
+{
+	return stbl_now_us() + s->clock_offset_us;
+}
 
 static void
 quarantine(Sweep *s, Item *item)
@@ -208,7 +215,7 @@ classify_request(Sweep *s, Item *item)
 {
 	StblStateDoc *doc = &item->doc.doc;
 
-	if (doc->has_lease && doc->lease.expires_us > stbl_now_us() && strcmp(doc->lease.owner, s->lease_owner) != 0)
+	if (doc->has_lease && doc->lease.expires_us > store_now_us(s) && strcmp(doc->lease.owner, s->lease_owner) != 0)
 	{
 		s->report->n_held_by_peer++;
 		return;
@@ -244,7 +251,7 @@ classify(Sweep *s, Item *item)
 		item->action = doc->has_coordinator ? DO_COMMIT : DO_REQUEST;
 		if (!doc->has_coordinator)
 		{
-			stbl_request_applied(s->table, s->table->current, &item->request);
+			stbl_request_applied(s->table, s->table->current, &item->guard, &item->request);
 			item->request.end = STBL_REQ_PUBLISHED;
 		}
 	}
@@ -277,57 +284,36 @@ count_committed(Sweep *s, Item *item)
 		s->report->total_targets_tombstoned += doc->targets[t].n_rows;
 }
 
-typedef struct Presence
-{
-	Item	   *item;
-	StblDocFile *file;
-	StblCall   *call;
-} Presence;
-
-/* The superfiles of our own documents are trusted; that they are there is not. */
+/* What publishing would look at: the superfiles of our own documents are trusted, that they are there is not. */
 static void
 check_superfiles(Sweep *s, Item *items, int n)
 {
-	Presence   *all;
-	int			n_all = 0;
+	StblPresence *all;
+	Item	  **which;
+	Size		n_all = 1;
 	int			k = 0;
-	int			sent = 0;
 
 	for (int i = 0; i < n; i++)
 		n_all += items[i].doc.doc.n_superfiles;
-	all = palloc0(sizeof(Presence) * ((Size) n_all + 1));
+	all = palloc_extended(sizeof(StblPresence) * n_all, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	which = palloc_extended(sizeof(Item *) * n_all, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < n; i++)
 	{
 		bool		applied = items[i].has_guard && items[i].guard.state == STBL_GUARD_APPLIED;
 
 		for (int f = 0; items[i].action == DO_COMMIT && !applied && f < items[i].doc.doc.n_superfiles; f++)
 		{
-			all[k].item = &items[i];
+			which[k] = &items[i];
 			all[k++].file = &items[i].doc.doc.superfiles[f];
 		}
 	}
+	stbl_check_presence(s->table, all, k, s->deadline_us);
 	for (int i = 0; i < k; i++)
-	{
-		Presence   *p = &all[i];
-
-		for (; sent < k && sent < i + STBL_WAL_IN_FLIGHT; sent++)
-			all[sent].call = stbl_store_head(s->table->store, stbl_table_key(s->table, all[sent].file->path), s->deadline_us);
-		switch (stbl_await(p->call))
+		if (all[i].message != NULL && which[i]->action == DO_COMMIT)
 		{
-			case STBL_ST_OK:
-				if (p->call->req.size == (uint64) p->file->bytes)
-					continue;
-				stbl_fail(&p->item->err, STBL_ERR_CORRUPT, "superfile \"%s\" has another size than its state document says", p->file->path);
-				break;
-			case STBL_ST_NOT_FOUND:
-				stbl_fail(&p->item->err, STBL_ERR_NOT_FOUND, "superfile \"%s\" does not exist", p->file->path);
-				break;
-			default:
-				stbl_call_error(p->call, &p->item->err);
+			stbl_fail(&which[i]->err, STBL_ERR_CORRUPT, "%s", all[i].message);
+			quarantine(s, which[i]);
 		}
-		if (p->item->action == DO_COMMIT)
-			quarantine(s, p->item);
-	}
 }
 
 static void
@@ -337,7 +323,6 @@ run_commits(Sweep *s, Item *items, int n)
 	Item	  **which = palloc(sizeof(Item *) * (n + 1));
 	int			k = 0;
 
-	check_superfiles(s, items, n);
 	for (int i = 0; i < n; i++)
 		if (items[i].action == DO_COMMIT)
 		{
@@ -477,6 +462,26 @@ open_requests(Item *items, int n, StblRequestWork **works, Item **which)
 	return k;
 }
 
+/* What its payload has to do with: only a request that would publish it. */
+static void
+verify_payloads(Sweep *s, StblRequestWork **works, int n, StblSnapshot *base)
+{
+	StblRequestWork **ask = palloc(sizeof(StblRequestWork *) * (n + 1));
+	int			k = 0;
+
+	for (int i = 0; i < n; i++)
+		if (works[i]->end == STBL_REQ_DESCRIBED || base->version < 0)
+			ask[k++] = works[i];
+	stbl_requests_verify(s->table, base, ask, k, s->deadline_us);
+	for (int i = 0; i < k; i++)
+		if (ask[i]->has_file && stbl_snapshot_file(base, ask[i]->file.path) != NULL)
+		{
+			stbl_fail(&ask[i]->err, STBL_ERR_STATE, "payload \"%s\" of mutation %s is a live superfile already",
+					  ask[i]->file.path, ask[i]->doc->doc.wal_id);
+			ask[i]->end = STBL_REQ_QUARANTINED;
+		}
+}
+
 /* What would be refused or is held is left as it is: no lease is taken. */
 static void
 examine_requests(Sweep *s, Item *items, int n)
@@ -486,24 +491,17 @@ examine_requests(Sweep *s, Item *items, int n)
 	int			k = open_requests(items, n, works, which);
 	StblSnapshot *base = s->table->current;
 
-	stbl_requests_verify(s->table, base, works, k, s->deadline_us);
+	for (int i = 0; i < k; i++)
+		works[i]->end = stbl_request_resolve(s->table, base, works[i]);
+	verify_payloads(s, works, k, base);
 	for (int i = 0; i < k; i++)
 	{
-		StblRequestWork *w = works[i];
-
-		if (w->end != STBL_REQ_QUARANTINED && w->has_file && stbl_snapshot_file(base, w->file.path) != NULL)
+		if (works[i]->end == STBL_REQ_QUARANTINED)
 		{
-			stbl_fail(&w->err, STBL_ERR_STATE, "payload \"%s\" of mutation %s is a live superfile already", w->file.path, which[i]->wal_id);
-			w->end = STBL_REQ_QUARANTINED;
-		}
-		if (w->end != STBL_REQ_QUARANTINED)
-			w->end = stbl_request_resolve(s->table, base, w);
-		if (w->end == STBL_REQ_QUARANTINED)
-		{
-			which[i]->err = w->err;
+			which[i]->err = works[i]->err;
 			quarantine(s, which[i]);
 		}
-		else if (w->end == STBL_REQ_HELD)
+		else if (works[i]->end == STBL_REQ_HELD)
 		{
 			s->report->n_held_by_peer++;
 			which[i]->action = DO_NOTHING;
@@ -530,9 +528,9 @@ take_leases(Sweep *s, Item *items, int n)
 		stbl_request_reset(works[i]);
 		doc->has_lease = true;
 		doc->lease.owner = s->lease_owner;
-		doc->lease.acquired_us = stbl_now_us();
+		doc->lease.acquired_us = store_now_us(s);
 		doc->lease.expires_us = doc->lease.acquired_us + s->options->lease_us;
-		if (doc->op_kind != STBL_DELETE)
+		if (works[i]->has_file)
 			doc->state = STBL_APPENDED;
 		calls[i] = stbl_doc_update(s->table, &which[i]->doc, s->deadline_us);
 	}
@@ -744,6 +742,7 @@ stbl_recover_table(StblTable *table, const StblRecoverOptions *options, StblReco
 
 	version = stbl_snapshot_refresh(table, 0)->version;
 	stbl_list_mutations(table, &listing);
+	s.clock_offset_us = listing.clock_offset_us;
 	report->n_scanned += list_length(listing.strangers);
 	report->n_quarantined += list_length(listing.strangers);
 	ids = witnessed_first(table, listing.ids);
@@ -760,7 +759,7 @@ stbl_recover_table(StblTable *table, const StblRecoverOptions *options, StblReco
 	}
 	if (!options->dry_run)
 	{
-		stbl_settle_owed(table, true, 0);
+		stbl_settle_witnesses(table, 0);
 		if (in_time && table->current != NULL && table->current->version >= 0 && table->current->version == version)
 			remove_markers(&s);
 	}

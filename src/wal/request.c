@@ -287,8 +287,29 @@ stbl_request_resolve(StblTable *table, StblSnapshot *snapshot, StblRequestWork *
 	return stbl_survive(resolve_it, &arg, &work->err) ? arg.end : STBL_REQ_QUARANTINED;
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* What the version that publishes a request found gone, beside what the document says already. */
+static void
+note_not_found(StblMem *mem, StblRequestWork *work, StblGuard *applied)
+{
+	StblStateDoc *doc = &work->doc->doc;
+
+	if (work->n_not_found == 0)
+		return;
+	applied->not_found = stbl_alloc_array(mem, (size_t) work->n_not_found + 1, STBL_ID_TEXT);
+	for (int i = 0; i < doc->n_progress; i++)
+		if (doc->progress[i].outcome == STBL_ROW_NOTFOUND && work->initial[i].outcome != STBL_ROW_NOTFOUND)
+			memcpy(applied->not_found[applied->n_not_found++], doc->progress[i].target_id, STBL_ID_TEXT);
+	qsort(applied->not_found, applied->n_not_found, STBL_ID_TEXT, compare_ids);
+}
+
 void
-stbl_request_applied(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work)
+stbl_request_applied(StblTable *table, StblSnapshot *snapshot, const StblGuard *applied, StblRequestWork *work)
 {
 	StblStateDoc *doc = &work->doc->doc;
 
@@ -299,11 +320,19 @@ stbl_request_applied(StblTable *table, StblSnapshot *snapshot, StblRequestWork *
 		uint32		position;
 		StblFile   *file;
 
-		if (p->outcome == STBL_ROW_PENDING)
+		if (p->outcome == STBL_ROW_NOTFOUND)
+			;
+		else if (applied->n_not_found > 0 &&
+				 bsearch(p->target_id, applied->not_found, applied->n_not_found, STBL_ID_TEXT, compare_ids) != NULL)
 		{
-			/* The row is not live, or the mutation would not be applied. */
+			p->outcome = STBL_ROW_NOTFOUND;
+			p->superfile = NULL;
+		}
+		else if (p->outcome == STBL_ROW_PENDING)
+		{
+			/* The superfile may have gone since, with its last row. */
 			file = file_of_target(snapshot, p->target_id, &position);
-			p->outcome = file != NULL ? STBL_ROW_TOMBSTONED : STBL_ROW_NOTFOUND;
+			p->outcome = STBL_ROW_TOMBSTONED;
 			p->superfile = file != NULL ? pstrdup(file->path) : NULL;
 		}
 		count_outcome(work, p);
@@ -382,6 +411,7 @@ describe(StblVersion *v, StblRequestWork *w, List *mine)
 	}
 	memset(&applied, 0, sizeof(applied));
 	applied.state = STBL_GUARD_APPLIED;
+	note_not_found(stbl_version_mem(v), w, &applied);
 	stbl_version_domain(v, stbl_guard_domain(doc->wal_id), stbl_guard_write(stbl_version_mem(v), &applied));
 	w->end = STBL_REQ_DESCRIBED;
 }
@@ -402,7 +432,7 @@ look_at_guard(PublishArg *arg, StblVersion *v, StblRequestWork *w)
 	else if (guard.state == STBL_GUARD_APPLIED)
 	{
 		old = MemoryContextSwitchTo(arg->cxt);
-		stbl_request_applied(arg->table, base, w);
+		stbl_request_applied(arg->table, base, &guard, w);
 		MemoryContextSwitchTo(old);
 		w->end = STBL_REQ_PUBLISHED;
 	}
@@ -434,6 +464,11 @@ consider(StblVersion *v, PublishArg *arg, StblRequestWork *w, List **claims)
 		w->end = resolve_arg.end;
 		return;
 	}
+	if (!w->has_file && w->doc->doc.op_kind != STBL_DELETE)
+	{
+		w->end = STBL_REQ_HELD; /* its payload was not verified, for it was not to be published */
+		return;
+	}
 	if (!w->has_file && resolve_arg.mine == NIL)
 	{
 		w->end = STBL_REQ_PUBLISHED;	/* nothing of it is left to do */
@@ -459,8 +494,18 @@ build_requests(StblVersion *v, void *arg_p)
 
 	for (int i = 0; i < arg->n; i++)
 	{
-		if (arg->works[i]->end == STBL_REQ_DESCRIBED)
-			arg->works[i]->end = STBL_REQ_READY;
+		/* What an earlier attempt made of it rested on another base, and on others of that attempt. */
+		switch (arg->works[i]->end)
+		{
+			case STBL_REQ_DESCRIBED:
+			case STBL_REQ_PUBLISHED:
+			case STBL_REQ_ROLLED_BACK:
+			case STBL_REQ_HELD:
+				arg->works[i]->end = STBL_REQ_READY;
+				break;
+			default:
+				break;
+		}
 		if (arg->works[i]->end == STBL_REQ_READY)
 			look_at_guard(arg, v, arg->works[i]);
 	}
@@ -535,7 +580,11 @@ stbl_requests_complete(StblTable *table, StblRequestWork **works, int n, int64 d
 			w->doc->doc.has_lease = false;
 			calls[sent] = stbl_doc_update(table, w->doc, deadline_us);
 		}
-		if (calls[i] != NULL && stbl_doc_finish(calls[i], works[i]->doc) != STBL_ST_OK)
+		if (calls[i] == NULL)
+			continue;
+		if (stbl_doc_finish(calls[i], works[i]->doc) == STBL_ST_OK)
+			stbl_note_complete(table, &works[i]->doc->doc);
+		else
 			works[i]->end = STBL_REQ_CAS_LOST;
 	}
 }

@@ -53,7 +53,7 @@ extern StblRequestEnd stbl_request_resolve(StblTable *table, StblSnapshot *snaps
 /* Takes back what resolving has changed in the document. */
 extern void stbl_request_reset(StblRequestWork *work);
 
-/* The outcomes of a request that the snapshot has APPLIED. */
-extern void stbl_request_applied(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work);
+/* The outcomes of a request that the snapshot has APPLIED, by this guard. */
+extern void stbl_request_applied(StblTable *table, StblSnapshot *snapshot, const StblGuard *applied, StblRequestWork *work);
 
 #endif							/* STBL_WAL_REQUEST_H */

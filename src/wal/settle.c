@@ -17,6 +17,15 @@
 #include "wal/witness.h"
 
 #define COMPLETE_TRIES 20
+#define MAX_REMOVALS 100
+#define GAP_TRIES 3
+
+/*
+ * An owner waits for nothing that can wait: it removes the markers that it
+ * knows to have served, and asks about others only where they pile up.
+ */
+#define TOLERATED_MARKERS 64
+#define OWNER_ASKS 16
 
 /* Where one mutation stands while a version for several is described. */
 typedef enum Stage
@@ -35,6 +44,7 @@ typedef struct Work
 	bool		forced;
 	bool		prepared;		/* the base has its PREPARED */
 	int64		read_at;		/* base version after which the document was read; -2: not yet */
+	int64		present_at;		/* revision whose superfiles were found on storage; -2: none */
 	roaring_bitmap_t **tombstones;	/* of its targets, loaded once */
 } Work;
 
@@ -268,6 +278,12 @@ check_work(void *arg_p)
 		fail_work(c->w, &err);
 		return;
 	}
+	if (doc->op_kind != STBL_DELETE && !doc->has_superfiles)
+	{
+		stbl_fail(&err, STBL_ERR_STATE, "the state document of mutation %s does not name its superfiles yet", doc->wal_id);
+		fail_work(c->w, &err);
+		return;
+	}
 	for (int i = 0; i < doc->n_superfiles; i++)
 		if (!check_superfile(arg, c->base, doc->wal_id, &doc->superfiles[i], &err))
 		{
@@ -317,6 +333,134 @@ describe(StblVersion *v, Work *w)
 	w->stage = STAGE_DESCRIBED;
 }
 
+/*
+ * A version must not name what is not there.  An owner has stored its
+ * superfiles itself; whoever publishes for it looks.
+ */
+static void
+check_presence(CommitArg *arg)
+{
+	StblPresence *all;
+	Work	  **which;
+	Size		n = 0;
+	int			k = 0;
+	StblError	err;
+
+	for (int i = 0; i < arg->n; i++)
+		n += arg->works[i].settle->doc->doc.n_superfiles;
+	if (arg->trusted || n == 0)
+		return;
+	all = palloc_extended(sizeof(StblPresence) * n, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	which = palloc_extended(sizeof(Work *) * n, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < arg->n; i++)
+	{
+		Work	   *w = &arg->works[i];
+		StblStateDoc *doc = &w->settle->doc->doc;
+
+		if (w->stage != STAGE_OPEN || w->present_at == doc->revision)
+			continue;
+		w->present_at = doc->revision;
+		for (int f = 0; f < doc->n_superfiles; f++)
+		{
+			which[k] = w;
+			all[k++].file = &doc->superfiles[f];
+		}
+	}
+	stbl_check_presence(arg->table, all, k, arg->deadline_us);
+	for (int i = 0; i < k; i++)
+		if (all[i].message != NULL)
+		{
+			stbl_fail(&err, STBL_ERR_CORRUPT, "%s", all[i].message);
+			fail_work(which[i], &err);
+		}
+	pfree(all);
+	pfree(which);
+}
+
+typedef struct LoadArg
+{
+	StblTable  *table;
+	StblFile  **files;
+	int			n;
+} LoadArg;
+
+static void
+load_tombstones(void *arg_p)
+{
+	LoadArg    *a = arg_p;
+
+	stbl_load_tombstones(a->table, a->files, a->n);
+}
+
+/*
+ * All vectors that the checks will look at, in flight.  What cannot be read
+ * is met again there, where it is its own mutation's trouble.
+ */
+static void
+load_vectors(CommitArg *arg, StblSnapshot *base)
+{
+	MemoryContext old;
+	StblWantedDv *wanted;
+	LoadArg		load = {arg->table, NULL, 0};
+	StblError	err;
+	Size		n = 0;
+	int			k = 0;
+
+	for (int i = 0; i < arg->n; i++)
+		if (arg->works[i].stage == STAGE_OPEN)
+			n += arg->works[i].settle->doc->doc.n_targets;
+	if (n == 0)
+		return;
+	old = MemoryContextSwitchTo(arg->cxt);
+	wanted = palloc_extended(sizeof(StblWantedDv) * n, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	load.files = palloc_extended(sizeof(StblFile *) * n, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < arg->n; i++)
+	{
+		Work	   *w = &arg->works[i];
+		StblStateDoc *doc = &w->settle->doc->doc;
+
+		if (w->stage != STAGE_OPEN || doc->n_targets == 0)
+			continue;
+		if (w->tombstones == NULL)
+			w->tombstones = palloc0(sizeof(roaring_bitmap_t *) * doc->n_targets);
+		for (int t = 0; t < doc->n_targets; t++)
+		{
+			StblFile   *file = stbl_snapshot_file(base, doc->targets[t].superfile);
+
+			if (file != NULL)
+				load.files[load.n++] = file;
+			if (w->tombstones[t] != NULL)
+				continue;
+			wanted[k].dv = &doc->targets[t].tombstones;
+			wanted[k++].out = &w->tombstones[t];
+		}
+	}
+	stbl_dvs_load(arg->table, wanted, k, arg->deadline_us);
+	(void) stbl_survive(load_tombstones, &load, &err);
+	pfree(wanted);
+	pfree(load.files);
+	MemoryContextSwitchTo(old);
+}
+
+/* Markers of finished mutations go with any version that follows. */
+static void
+remove_markers(StblVersion *v, CommitArg *arg)
+{
+	StblSnapshot *base = stbl_version_base(v);
+	int			max = MAX_REMOVALS;
+	int			n;
+	char	  **domains;
+
+	if (arg->trusted)
+	{
+		(void) stbl_snapshot_domains(base, STBL_GUARD_PREFIX, &n);
+		max = n > TOLERATED_MARKERS ? OWNER_ASKS : 0;
+	}
+	domains = stbl_settle_removable(arg->table, base, max, &n, arg->deadline_us);
+	for (int i = 0; i < n; i++)
+		stbl_version_domain(v, domains[i], NULL);
+}
+
 static StblBuild
 build_commit(StblVersion *v, void *arg_p)
 {
@@ -338,6 +482,8 @@ build_commit(StblVersion *v, void *arg_p)
 			fail_work(w, &err);
 	}
 	read_documents(arg, base);
+	check_presence(arg);
+	load_vectors(arg, base);
 	for (int i = 0; i < arg->n; i++)
 	{
 		Work	   *w = &arg->works[i];
@@ -351,7 +497,32 @@ build_commit(StblVersion *v, void *arg_p)
 			describe(v, w);
 		any = any || w->stage == STAGE_DESCRIBED;
 	}
-	return any ? STBL_BUILD_PUBLISH : STBL_BUILD_NOTHING;
+	if (!any)
+		return STBL_BUILD_NOTHING;
+	remove_markers(v, arg);
+	return STBL_BUILD_PUBLISH;
+}
+
+bool
+stbl_settle_check(StblTable *table, StblSnapshot *base, StblDoc *doc, StblError *err)
+{
+	CommitArg	arg;
+	StblSettle	settle;
+	Work		work;
+	CheckArg	check = {&arg, base, &work};
+
+	memset(&arg, 0, sizeof(arg));
+	memset(&settle, 0, sizeof(settle));
+	memset(&work, 0, sizeof(work));
+	arg.table = table;
+	arg.cxt = CurrentMemoryContext;
+	settle.doc = doc;
+	work.settle = &settle;
+	if (!stbl_survive(check_work, &check, err))
+		return false;
+	if (work.stage == STAGE_FAILED)
+		*err = settle.err;
+	return work.stage != STAGE_FAILED;
 }
 
 static void
@@ -440,7 +611,10 @@ complete_document(StblTable *table, StblDoc *doc, StblOutcome outcome, StblCall 
 		{
 			status = stbl_doc_finish(call, doc);
 			if (status == STBL_ST_OK)
+			{
+				stbl_note_complete(table, &doc->doc);
 				return true;
+			}
 			if (status != STBL_ST_PRECONDITION)
 				return false;
 		}
@@ -491,6 +665,7 @@ stbl_settle_commit(StblTable *table, StblSettle *settles, int n, bool trusted, i
 	{
 		arg.works[i].settle = &settles[i];
 		arg.works[i].read_at = -2;
+		arg.works[i].present_at = -2;
 		settles[i].result = STBL_SETTLE_OWED;
 	}
 	publish_all(&arg);
@@ -543,6 +718,7 @@ build_rollback(StblVersion *v, void *arg_p)
 		const char *wal_id = arg->settles[i].doc->doc.wal_id;
 		StblGuard	guard;
 
+		arg->applied[i] = false;
 		if (!stbl_guard_find(stbl_version_base(v), wal_id, stbl_version_mem(v), &guard))
 			continue;
 		if (guard.state == STBL_GUARD_PREPARED)
@@ -559,6 +735,7 @@ stbl_settle_rollback(StblTable *table, StblSettle *settles, int n, bool sent, in
 	StblCall  **calls = palloc0(sizeof(StblCall *) * (n + 1));
 	RollbackArg arg = {settles, palloc0(sizeof(bool) * (n + 1)), n};
 	bool		removed = true;
+	int			n_gaps = 0;
 	int			n_sent = 0;
 	StblError	err;
 
@@ -575,7 +752,11 @@ stbl_settle_rollback(StblTable *table, StblSettle *settles, int n, bool sent, in
 		p.operation = "ROLLBACK";
 		p.refresh_first = true;
 		p.deadline_us = deadline_us;
-		result = stbl_publish(&p);
+		/* A gap does not matter here: the newest snapshot says all that is needed. */
+		do
+		{
+			result = stbl_publish(&p);
+		} while (result == STBL_PUBLISH_GAP && ++n_gaps < GAP_TRIES);
 		removed = result == STBL_PUBLISHED || result == STBL_PUBLISH_NOTHING;
 		err = p.err;
 	}

@@ -99,7 +99,4 @@ extern bool stbl_settle_guard(StblTable *table, const char *wal_id, const StblCo
  */
 extern char **stbl_settle_removable(StblTable *table, StblSnapshot *base, int max, int *n, int64_t deadline_us);
 
-/* The session has seen this document COMPLETE. */
-extern void stbl_settle_seen_complete(const char *wal_id);
-
 #endif							/* STBL_SETTLE_H */

@@ -24,8 +24,10 @@ typedef enum StblSeen
 	STBL_SEEN_ROLLED_BACK
 } StblSeen;
 
-extern StblSeen stbl_seen(const char *wal_id);
-extern bool stbl_seen_complete(const char *wal_id);
+extern StblSeen stbl_seen(const StblTable *table, const char *wal_id);
+
+/* Remembers a document that was read, or has been written, as COMPLETE. */
+extern void stbl_note_complete(const StblTable *table, const StblStateDoc *doc);
 
 /*
  * stbl_doc_read of many documents, as many in flight as may be.  The structs
@@ -33,6 +35,46 @@ extern bool stbl_seen_complete(const char *wal_id);
  */
 extern void stbl_docs_read(StblTable *table, StblMem *mem, const char *const *wal_ids, int n, StblDoc *docs,
 						   StblStatus *status, StblError *errs, int64_t deadline_us);
+
+/* A vector to be read, and where its bitmap goes; key and offset are private. */
+typedef struct StblWantedDv
+{
+	const StblDv *dv;
+	struct roaring_bitmap_s **out;	/* NULL so far */
+	char	   *key;
+	int64_t		offset;
+} StblWantedDv;
+
+/*
+ * Reads stored vectors, as many in flight as may be; the bitmaps are owned by
+ * CurrentMemoryContext.  One that cannot be read, or is inline, stays NULL:
+ * stbl_dv_load says why.  The array is reordered.
+ */
+extern void stbl_dvs_load(StblTable *table, StblWantedDv *wanted, int n, int64_t deadline_us);
+
+/* A superfile of a document of our own; message: what is wrong with it, or NULL. */
+typedef struct StblPresence
+{
+	const StblDocFile *file;
+	char	   *message;
+} StblPresence;
+
+/* Whether superfiles are on storage, of the right size: as many requests in flight as may be. */
+extern void stbl_check_presence(StblTable *table, StblPresence *all, int n, int64_t deadline_us);
+
+/*
+ * Why a mutation that PostgreSQL committed cannot be published on a snapshot:
+ * false with err set; true where nothing is in its way.  Whether its new
+ * superfiles are on storage is stbl_check_presence's.
+ */
+extern bool stbl_settle_check(StblTable *table, StblSnapshot *base, StblDoc *doc, StblError *err);
+
+/*
+ * Deletes the witness rows of the table whose documents are COMPLETE, or
+ * gone together with their entry in the manifest: all of them.  Publishes
+ * nothing.
+ */
+extern void stbl_settle_witnesses(StblTable *table, int64_t deadline_us);
 
 /*
  * Runs fn(arg) and survives what storage or broken bytes make it throw: false

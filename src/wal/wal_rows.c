@@ -2,6 +2,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "common/pgmem.h"
 #include "wal/listing.h"
@@ -52,29 +53,60 @@ fill_from_guard(StblWalRow *row, const StblGuard *guard)
 	row->problem = "the state document is missing";
 }
 
-/* Payloads of open requests: what a sweep would find wrong with them. */
+/*
+ * Payloads of open requests: what a sweep would find wrong with them.  One
+ * under a live lease may be on its way still.
+ */
 static void
-check_payloads(StblTable *table, StblDoc *docs, StblWalRow *rows, const int *row_of, int n)
+check_payloads(StblTable *table, StblDoc *docs, StblWalRow **rows, int n)
 {
 	StblRequestWork *works = palloc0(sizeof(StblRequestWork) * (n + 1));
 	StblRequestWork **which = palloc(sizeof(StblRequestWork *) * (n + 1));
-	int		   *doc_of = palloc(sizeof(int) * (n + 1));
+	StblWalRow **row_of = palloc(sizeof(StblWalRow *) * (n + 1));
 	int			k = 0;
 
 	for (int i = 0; i < n; i++)
 	{
 		StblStateDoc *doc = &docs[i].doc;
 
-		if (row_of[i] < 0 || !docs[i].exists || doc->has_coordinator || doc->state == STBL_COMPLETE || rows[row_of[i]].problem != NULL)
+		if (rows[i] == NULL || !docs[i].exists || doc->has_coordinator || doc->state == STBL_COMPLETE ||
+			rows[i]->problem != NULL || (doc->has_lease && doc->lease.expires_us > stbl_now_us()))
 			continue;
 		works[k].doc = &docs[i];
 		which[k] = &works[k];
-		doc_of[k++] = i;
+		row_of[k++] = rows[i];
 	}
 	stbl_requests_verify(table, table->current, which, k, 0);
 	for (int i = 0; i < k; i++)
 		if (works[i].end == STBL_REQ_QUARANTINED)
-			rows[row_of[doc_of[i]]].problem = problem_text(&works[i].err);
+			row_of[i]->problem = problem_text(&works[i].err);
+}
+
+/* What keeps a mutation that is committed here from being published. */
+static void
+check_owed(StblTable *table, StblDoc *doc, StblWalRow *row)
+{
+	StblPresence *all;
+	StblGuard	guard;
+	StblError	err;
+
+	if (doc->doc.state == STBL_COMPLETE || !doc->doc.has_coordinator || row->problem != NULL ||
+		!stbl_witness_exists(doc->doc.wal_id))
+		return;
+	if (stbl_guard_find(table->current, doc->doc.wal_id, stbl_mem_in(CurrentMemoryContext), &guard) &&
+		guard.state != STBL_GUARD_PREPARED)
+		return;
+	if (!stbl_settle_check(table, table->current, doc, &err))
+	{
+		row->problem = problem_text(&err);
+		return;
+	}
+	all = palloc0(sizeof(StblPresence) * ((Size) doc->doc.n_superfiles + 1));
+	for (int i = 0; i < doc->doc.n_superfiles; i++)
+		all[i].file = &doc->doc.superfiles[i];
+	stbl_check_presence(table, all, doc->doc.n_superfiles, 0);
+	for (int i = 0; i < doc->doc.n_superfiles && row->problem == NULL; i++)
+		row->problem = all[i].message;
 }
 
 /* False where there is nothing to show: gone since the listing. */
@@ -105,47 +137,80 @@ fill_row(StblTable *table, StblWalRow *row, const char *wal_id, StblStatus statu
 	return true;
 }
 
+static const char *
+keep(MemoryContext cxt, const char *str)
+{
+	return str != NULL ? MemoryContextStrdup(cxt, str) : NULL;
+}
+
+/* Rows of a batch of documents; what they point to is moved to cxt. */
+static int
+fill_rows(StblTable *table, List *ids, int from, int n, StblWalRow *rows, MemoryContext cxt)
+{
+	const char *ask[STBL_WAL_IN_FLIGHT];
+	StblStatus	status[STBL_WAL_IN_FLIGHT];
+	StblWalRow *row_of[STBL_WAL_IN_FLIGHT];
+	StblDoc    *docs = palloc0(sizeof(StblDoc) * n);
+	StblError  *errs = palloc0(sizeof(StblError) * n);
+	int			k = 0;
+
+	for (int i = 0; i < n; i++)
+		ask[i] = list_nth(ids, from + i);
+	stbl_docs_read(table, stbl_mem_in(CurrentMemoryContext), ask, n, docs, status, errs, 0);
+	for (int i = 0; i < n; i++)
+	{
+		row_of[i] = NULL;
+		if (fill_row(table, &rows[k], ask[i], status[i], &docs[i], &errs[i]))
+		{
+			row_of[i] = &rows[k++];
+			if (status[i] == STBL_ST_OK)
+				check_owed(table, &docs[i], row_of[i]);
+		}
+		else
+			memset(&rows[k], 0, sizeof(StblWalRow));
+	}
+	check_payloads(table, docs, row_of, n);
+	for (int i = 0; i < k; i++)
+	{
+		rows[i].op_kind = keep(cxt, rows[i].op_kind);
+		rows[i].lease_owner = keep(cxt, rows[i].lease_owner);
+		rows[i].coordinator = keep(cxt, rows[i].coordinator);
+		rows[i].predicate = keep(cxt, rows[i].predicate);
+		rows[i].problem = keep(cxt, rows[i].problem);
+	}
+	return k;
+}
+
 StblWalRow *
 stbl_wal_rows(StblTable *table, int *n_rows)
 {
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext cxt = AllocSetContextCreate(outer, "supertable documents", ALLOCSET_DEFAULT_SIZES);
 	StblListing listing;
 	int			n;
-	int			i = 0;
-	const char **ids;
-	StblDoc    *docs;
-	StblStatus *status;
-	StblError  *errs;
 	StblWalRow *rows;
-	int		   *row_of;
 	ListCell   *lc;
 
 	(void) stbl_snapshot_refresh(table, 0);
 	stbl_list_mutations(table, &listing);
 	n = list_length(listing.ids);
-	ids = palloc(sizeof(char *) * (n + 1));
-	docs = palloc0(sizeof(StblDoc) * (n + 1));
-	status = palloc(sizeof(StblStatus) * (n + 1));
-	errs = palloc(sizeof(StblError) * (n + 1));
-	row_of = palloc(sizeof(int) * (n + 1));
-	rows = palloc0(sizeof(StblWalRow) * (n + list_length(listing.strangers) + 1));
-	foreach(lc, listing.ids)
-		ids[i++] = lfirst(lc);
-	stbl_docs_read(table, stbl_mem_in(CurrentMemoryContext), ids, n, docs, status, errs, 0);
+	rows = palloc_extended(sizeof(StblWalRow) * ((Size) n + list_length(listing.strangers) + 1),
+						   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	*n_rows = 0;
-	for (i = 0; i < n; i++)
+	for (int from = 0; from < n; from += STBL_WAL_IN_FLIGHT)
 	{
-		row_of[i] = -1;
-		if (fill_row(table, &rows[*n_rows], ids[i], status[i], &docs[i], &errs[i]))
-			row_of[i] = (*n_rows)++;
-		else
-			memset(&rows[*n_rows], 0, sizeof(StblWalRow));
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(cxt);
+		*n_rows += fill_rows(table, listing.ids, from, Min(STBL_WAL_IN_FLIGHT, n - from), &rows[*n_rows], outer);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(cxt);
 	}
-	check_payloads(table, docs, rows, row_of, n);
 	foreach(lc, listing.strangers)
 	{
 		StblWalRow *row = &rows[(*n_rows)++];
 
 		row->problem = psprintf("object \"%s\" is not named as a state document", (char *) lfirst(lc));
 	}
+	MemoryContextDelete(cxt);
 	return rows;
 }

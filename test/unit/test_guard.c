@@ -191,6 +191,29 @@ test_damage(void)
 	OK(flipped, "any flipped bit is read or refused");
 }
 
+/* What a request found gone goes with APPLIED, so that a sweep after a crash tells it right. */
+static void
+test_not_found(void)
+{
+	static const char text[] = "{\"state\":\"APPLIED\",\"not_found\":[\"00000000000000000000000000000007\",\"0000000000000000000000000000000a\"]}";
+	static const char *const bad[] = {
+		"{\"state\":\"APPLIED\",\"not_found\":7}",
+		"{\"state\":\"APPLIED\",\"not_found\":[7]}",
+		"{\"state\":\"APPLIED\",\"not_found\":[\"7\"]}",
+		"{\"state\":\"APPLIED\",\"not_found\":[\"0000000000000000000000000000000A\"]}",
+	};
+	StblGuard	guard;
+	StblError	err;
+	size_t		i;
+
+	OK(parse(text, strlen(text), &guard, &err) && guard.state == STBL_GUARD_APPLIED && guard.n_not_found == 2 &&
+	   strcmp(guard.not_found[1], "0000000000000000000000000000000a") == 0, "APPLIED with targets that were gone");
+	OK(strcmp(stbl_guard_write(&pool, &guard), text) == 0, "... is written as it was read");
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		OK(!parse(bad[i], strlen(bad[i]), &guard, &err) && err.kind == STBL_ERR_CORRUPT, "refused: %s", bad[i]);
+	pool_reset();
+}
+
 int
 main(void)
 {
@@ -198,5 +221,6 @@ main(void)
 	test_equal();
 	test_wrong();
 	test_damage();
+	test_not_found();
 	DONE();
 }

@@ -1,17 +1,26 @@
 #!/bin/bash
-# Every test.  The last line is "N passed, N failed".
+# Every test.  The last line is "N passed, N failed".  Needs Debian 12 and
+# root; what it needs more it installs, what it makes it removes.
 #
-#	--long           the exhaustive variants too
-#	--only STEP      one step: build, rooms, unit, regress, isolation, tap, interop, readme
+#	--long             the exhaustive variants too
+#	--only STEP        this step alone (may be given again): build, rooms, unit,
+#	                   regress, isolation, tap, interop, readme
+#	--assert-server    against PostgreSQL built with assertions from Debian's source
+#	--discard-caches   the regression and isolation tests, on such a server, with
+#	                   debug_discard_caches = 1
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 src=$PWD
 only=""
+assert_server=""
+discard=""
 export STBL_LONG=""
 while [ $# -gt 0 ]; do
 	case $1 in
-		--long) export STBL_LONG=1 ;;
-		--only) only=$2; shift ;;
+		--long) STBL_LONG=1 ;;
+		--only) only="$only ${2:-}"; shift ;;
+		--assert-server) assert_server=1 ;;
+		--discard-caches) assert_server=1; discard=1; only=" build regress isolation" ;;
 		*) echo "unknown option $1" >&2; exit 2 ;;
 	esac
 	shift
@@ -20,48 +29,97 @@ done
 passed=0
 failed=0
 work=$(mktemp -d /tmp/supertable-check.XXXXXX)
-trap 'cd /; rm -rf "$work"' EXIT
 chmod 755 "$work"
+made=""
+# What the system's PostgreSQL did not have before is taken out of it again.
+cleanup() {
+	cd /
+	for f in $made; do rm -rf "$f"; done
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
 
 note() { if [ "$1" = 0 ]; then passed=$((passed + 1)); echo "ok - $2"; else failed=$((failed + 1)); echo "not ok - $2"; fi; }
+finish() { echo "$passed passed, $failed failed"; [ "$failed" = 0 ] && [ "$passed" -gt 0 ]; exit; }
 
-# Runs a command that prints TAP; its ok and not ok lines are counted.
-tap() {
-	local name=$1 log="$work/$1.log" status
-	shift
-	"$@" > "$log" 2>&1
-	status=$?
-	local n_ok n_bad
-	n_ok=$(grep -cE '^[[:space:]]*ok\b' "$log")
-	n_bad=$(grep -cE '^[[:space:]]*not ok\b' "$log")
+# Counts the ok and not ok lines of a log; a skipped test has not passed.
+count() {
+	local name=$1 status=$2 log=$3 n_ok n_bad n_skip
+	n_skip=$(grep -ciE '^[[:space:]]*ok\b.*# skip' "$log")
+	n_ok=$(($(grep -cE '^[[:space:]]*ok\b' "$log") - n_skip))
+	n_bad=$(($(grep -cE '^[[:space:]]*not ok\b' "$log") + n_skip))
 	passed=$((passed + n_ok))
 	failed=$((failed + n_bad))
 	grep -vE '^[[:space:]]*ok\b' "$log" | tail -n 60
 	if [ "$status" != 0 ] && [ "$n_bad" = 0 ]; then note 1 "$name exits with $status"; fi
-	if [ "$n_ok" = 0 ]; then note 1 "$name ran no test"; fi
+	if [ "$n_ok" = 0 ] && [ "$n_bad" = 0 ]; then note 1 "$name ran no test"; fi
 	echo "# $name: $n_ok passed, $n_bad failed"
 }
 
+# Runs a command that prints TAP.
+tap() {
+	local name=$1
+	shift
+	"$@" > "$work/$name.log" 2>&1 < /dev/null
+	count "$name" $? "$work/$name.log"
+}
+
 step() {
-	[ -z "$only" ] || [ "$only" = "$1" ] || return 0
+	case "$only " in " " | *" $1 "*) ;; *) return 0 ;; esac
 	local t0=$SECONDS
 	echo "== $1"
 	"step_$1"
 	echo "# $1 took $((SECONDS - t0)) s"
 }
 
-bash scripts/install-deps.sh || { note 1 "install-deps"; echo "$passed passed, $failed failed"; exit 1; }
-export PATH=/usr/lib/postgresql/15/bin:$PATH
-export PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
-pgxs=$(dirname "$(dirname "$(dirname "$($PG_CONFIG --pgxs)")")")
+t0=$SECONDS
+bash scripts/install-deps.sh || { note 1 "install-deps"; finish; }
+echo "# install-deps took $((SECONDS - t0)) s"
+
+export STBL_BINDIR=/usr/lib/postgresql/15/bin
+if [ -n "$assert_server" ]; then
+	t0=$SECONDS
+	# STBL_ASSERT_PREFIX: one that was built before.
+	prefix=${STBL_ASSERT_PREFIX:-$work/pgsql}
+	[ -x "$prefix/bin/postgres" ] || bash scripts/build-assert-server.sh "$prefix" > "$work/server.log" 2>&1 ||
+		{ tail -20 "$work/server.log"; note 1 "build of the server with assertions"; finish; }
+	"$prefix/bin/postgres" --version
+	echo "# server took $((SECONDS - t0)) s"
+	STBL_BINDIR=$prefix/bin
+	# The packaged server's files are not to be touched.
+	case $("$STBL_BINDIR/pg_config" --pkglibdir) in
+		"$prefix"/*) ;;
+		*) note 1 "the server with assertions has its libraries under $prefix"; finish ;;
+	esac
+fi
+export PATH=$STBL_BINDIR:$PATH
+export PG_CONFIG=$STBL_BINDIR/pg_config
+pgtest=$(dirname "$(dirname "$($PG_CONFIG --pgxs)")")/test
+libdir=$($PG_CONFIG --pkglibdir)
 user=postgres
 id $user >/dev/null 2>&1 || useradd --system --create-home $user
-as_user() { su $user -s /bin/bash -c "export PATH='$PATH'; $1"; }
+as_user() { su $user -s /bin/bash -c "export PATH='$PATH'; $1" < /dev/null; }
 
-rsync -a --exclude .git "$src/" "$work/tree/"
-chown -R $user "$work/tree"
+rsync -a --exclude .git --exclude '*.o' --exclude '*.so' --exclude '*.bc' "$src/" "$work/tree/"
+cp "$src/test/temp.conf" "$work/temp.conf"
+[ -z "$discard" ] || echo "debug_discard_caches = 1" >> "$work/temp.conf"
+mkdir "$work/lake"
+echo "supertable_test.lake = '$work/lake'" >> "$work/temp.conf"
+chown -R $user "$work/tree" "$work/lake"
 
 step_build() {
+	local sharedir includedir m f
+	sharedir=$($PG_CONFIG --sharedir)
+	includedir=$($PG_CONFIG --includedir-server)
+	for f in "$libdir/supertable.so" "$sharedir/extension/supertable.control" "$includedir/extension/supertable" \
+		"$libdir/supertable_store_count.so" "$libdir/supertable_store_fault.so"; do
+		[ -e "$f" ] || made="$made $f"
+	done
+	for f in "$src"/control/*.sql; do
+		f=$sharedir/extension/$(basename "$f")
+		[ -e "$f" ] || made="$made $f"
+	done
 	make -s -C "$work/tree" -j2 with_llvm=no STBL_CFLAGS=-Werror > "$work/build.log" 2>&1
 	note $? "build with gcc -Werror"
 	grep -E 'error|warning' "$work/build.log" | head -20
@@ -71,13 +129,15 @@ step_build() {
 	grep -E 'error|warning' "$work/clang.log" | head -20
 	rm -rf "$work/clang"
 	make -s -C "$work/tree" install with_llvm=no > "$work/install.log" 2>&1
-	note $? "install"
+	local status=$?
+	note $status "install"
 	for m in "$work"/tree/test/modules/*/; do
 		make -s -C "$m" with_llvm=no install > "$work/module.log" 2>&1
 		note $? "build and install $(basename "$m")"
 		grep -E 'error' "$work/module.log" | head
 	done
 	chown -R $user "$work/tree"
+	[ $status = 0 ] || { echo "# the build cannot be installed: what needs a server would test another one"; only=" rooms unit"; }
 }
 
 step_rooms() { tap rooms bash "$src/test/rooms.sh"; }
@@ -85,10 +145,9 @@ step_unit() { tap unit bash "$src/test/unit/run.sh"; }
 
 # pg_regress and pg_isolation_regress in a cluster of their own.
 regress() {
-	local name=$1 program=$2 dir=$3 tests=$4
-	as_user "cd '$work/tree/$dir' && '$program' --temp-instance='$work/tree/tmp_$name' --temp-config='$work/tree/test/temp.conf' --bindir=/usr/lib/postgresql/15/bin --inputdir=. --outputdir=. --dlpath=/usr/lib/postgresql/15/lib $tests" > "$work/$name.log" 2>&1
-	local status=$?
-	local n_ok n_bad
+	local name=$1 program=$2 dir=$3 tests=$4 status n_ok n_bad
+	as_user "cd '$work/tree/$dir' && '$program' --temp-instance='$work/tree/tmp_$name' --temp-config='$work/temp.conf' --bindir='$STBL_BINDIR' --inputdir=. --outputdir=. --dlpath='$libdir' $tests" > "$work/$name.log" 2>&1
+	status=$?
 	n_ok=$(grep -cE '^test .*\bok\b' "$work/$name.log")
 	n_bad=$(grep -cE '^test .*FAILED' "$work/$name.log")
 	passed=$((passed + n_ok))
@@ -98,31 +157,40 @@ regress() {
 		[ "$n_bad" != 0 ] || note 1 "$name exits with $status"
 		head -200 "$work/tree/$dir/regression.diffs" 2>/dev/null
 	fi
-	[ "$n_ok" != 0 ] || note 1 "$name ran no test"
+	[ "$n_ok" != 0 ] || [ "$n_bad" != 0 ] || note 1 "$name ran no test"
 	echo "# $name: $n_ok passed, $n_bad failed"
 }
 
+names() { (cd "$1" 2>/dev/null && find . -maxdepth 1 -name "*.$2" | sed "s|^\./||; s|\.$2\$||" | sort | tr '\n' ' '); }
+
+# setup comes first: the others need what it makes.
 step_regress() {
-	regress regress "$pgxs/src/test/regress/pg_regress" . "setup $(cd "$src/sql" && ls *.sql | sed 's/\.sql$//' | grep -v '^setup$' | tr '\n' ' ')"
+	regress regress "$pgtest/regress/pg_regress" . "setup $(names "$src/sql" sql | sed -E 's/(^| )setup /\1/')"
 }
 
 step_isolation() {
-	regress isolation "$pgxs/src/test/isolation/pg_isolation_regress" test/isolation "$(cd "$src/test/isolation/specs" && ls *.spec | sed 's/\.spec$//' | tr '\n' ' ')"
+	local tests
+	tests=$(names "$src/test/isolation/specs" spec)
+	if [ -z "$tests" ]; then note 1 "there are isolation specs"; return; fi
+	regress isolation "$pgtest/isolation/pg_isolation_regress" test/isolation "$tests"
 }
 
 step_tap() {
-	local t
+	local t name t1
 	for t in "$src"/test/tap/t/*.pl; do
-		local name
 		name=$(basename "$t" .pl)
-		tap "tap_$name" as_user "cd '$work/tree/test/tap' && mkdir -p tmp_check && export TESTDIR=\$PWD TESTLOGDIR=\$PWD/tmp_check/log TESTDATADIR=\$PWD/tmp_check PG_REGRESS='$pgxs/src/test/regress/pg_regress' STBL_LONG='$STBL_LONG' PERL5LIB='$pgxs/src/test/perl:$work/tree/test/tap/lib' && perl t/$name.pl"
+		t1=$SECONDS
+		tap "tap_$name" as_user "cd '$work/tree/test/tap' && mkdir -p tmp_check && export TESTLOGDIR=\$PWD/tmp_check/log TESTDATADIR=\$PWD/tmp_check PG_REGRESS='$pgtest/regress/pg_regress' STBL_LONG='$STBL_LONG' PERL5LIB='$pgtest/perl:$work/tree/test/tap/lib' && perl t/$name.pl"
+		echo "# $name took $((SECONDS - t1)) s"
 	done
 }
 
-step_interop() { tap interop bash "$src/test/interop/run.sh" "$work/interop"; }
+step_interop() {
+	if [ -n "$assert_server" ]; then echo "# other engines read what the packaged server writes: not run here"; return; fi
+	tap interop bash "$src/test/interop/run.sh" "$work/interop"
+}
+
 step_readme() { tap readme bash "$src/test/readme.sh"; }
 
 for s in build rooms unit regress isolation tap interop readme; do step $s; done
-
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+finish

@@ -20,7 +20,9 @@ cleanup() {
 }
 trap cleanup EXIT
 
-say() { printf '\n\033[1m-- %s\033[0m\n' "$*"; }
+bold="" plain=""
+[ ! -t 1 ] || { bold=$(printf '\033[1m'); plain=$(printf '\033[0m'); }
+say() { printf '\n%s-- %s%s\n' "$bold" "$*" "$plain"; }
 q() { psql -XAtq -h "$work" -p 5999 -U $user -d demo -v ON_ERROR_STOP=1 -c "$1"; }
 show() { psql -Xq -h "$work" -p 5999 -U $user -d demo -v ON_ERROR_STOP=1 -P border=2 -c "$1"; }
 die() { echo "demo failed: $*" >&2; exit 1; }
@@ -111,7 +113,7 @@ compare
 
 say "Another system asks for a DELETE: a request document is put into the folder by hand"
 row=$(q "SELECT base_row_id FROM supertable_files('packages') ORDER BY added_version DESC LIMIT 1")
-id=$(printf '%032x' $(($(date +%s) * 1000)))
+id=$(printf '%016x%016x' "$(date +%s%3N)" $((RANDOM * 32768 + RANDOM)))
 targets=""; progress=""
 for i in 0 1 2; do
 	t=$(printf '%032x' $((row + i)))

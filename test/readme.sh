@@ -6,7 +6,7 @@ work=$(mktemp -d /tmp/supertable-readme.XXXXXX)
 chmod 755 "$work"
 mkdir "$work/lake"
 chown postgres "$work" "$work/lake"
-bin=/usr/lib/postgresql/15/bin
+bin=${STBL_BINDIR:-/usr/lib/postgresql/15/bin}
 as_user() { (cd "$work" && su postgres -s /bin/bash -c "export PATH=$bin:\$PATH; $1"); }
 trap 'as_user "pg_ctl -D $work/data -m immediate stop" >/dev/null 2>&1; rm -rf "$work"' EXIT
 as_user "initdb -D '$work/data' -A trust >/dev/null"

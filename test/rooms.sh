@@ -20,4 +20,5 @@ check "the version is the same everywhere" "$(
 	grep -qm1 "^## $version" CHANGELOG.md || echo "CHANGELOG.md does not begin with $version")"
 check "every setting is in the README" "$(grep -oE '"supertable\.[a-z_]+"' src/supertable.c | tr -d '"' | sort -u | while read -r s; do grep -q "$s" README.md || echo "$s"; done)"
 echo "1..$n"
+bash test/docs.sh || bad=1
 exit $bad

@@ -164,7 +164,7 @@ sweep_quietly(Oid relid, const StblRecoverOptions *o, StblRecoverReport *r)
 
 		MemoryContextSwitchTo(cxt);
 		edata = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION || edata->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+		if (stbl_error_is_upward(edata->sqlerrcode))
 			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();

@@ -35,6 +35,16 @@ extern void stbl_warn(const StblError *err);
  */
 extern bool stbl_guarded(void (*fn) (void *arg), void *arg, StblError *err);
 
+/*
+ * Runs fn(arg) and survives what storage or broken bytes make it throw: false
+ * with err set, its kind by the SQLSTATE.  A cancel, a shutdown and want of
+ * memory go on upwards.  fn may touch nothing but storage and memory.
+ */
+extern bool stbl_survive(void (*fn) (void *arg), void *arg, StblError *err);
+
+/* Whether an error concerns the session or the server, not the one thing at hand. */
+extern bool stbl_error_is_upward(int sqlerrcode);
+
 /* SQLSTATE of a kind. */
 extern int	stbl_sqlstate(StblErrorKind kind);
 

@@ -109,7 +109,8 @@ extern void stbl_dv_place(StblMem *mem, const struct roaring_bitmap_s *bitmap, S
  * Conflicts of rows of one superfile, all live where they were read, with a
  * snapshot: false if the superfile is live, none of the rows is in its
  * tombstones, and none in a PREPARED of a mutation other than own_id.
- * conflict tells which.
+ * conflict tells which; its names live in CurrentMemoryContext, which inside a
+ * build function is the attempt's.
  */
 typedef enum StblConflictKind
 {

@@ -125,13 +125,6 @@ extern void stbl_snapshot_unpin_all(void);
 extern StblFile *stbl_snapshot_file(const StblSnapshot *snapshot, const char *path);	/* or NULL */
 extern const char *stbl_snapshot_domain(const StblSnapshot *snapshot, const char *domain);	/* configuration, or NULL */
 
-typedef struct StblDomainIter
-{
-	const char *domain;
-	const char *configuration;
-	int			index;			/* private */
-} StblDomainIter;
-
 /*
  * Domains whose name starts with prefix, sorted by name; palloc'd array,
  * strings borrowed from the snapshot.

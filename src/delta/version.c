@@ -313,8 +313,27 @@ write_metadata(StblVersion *v, StblBuf *out)
 	stbl_write_metadata(out, &meta);
 }
 
+/* tightBounds must be false beside a vector. */
+static char *
+loose_stats(StblVersion *v, const char *stats)
+{
+	StblError	err;
+	StblJson   *json = stbl_json_parse(v->mem, stats, strlen(stats), &err);
+	StblJson   *no;
+	StblBuf		buf;
+
+	if (json == NULL || json->type != STBL_JSON_OBJECT)
+		return (char *) stats;
+	no = stbl_json_new(v->mem, STBL_JSON_BOOL);
+	no->boolean = false;
+	stbl_json_set(v->mem, json, "tightBounds", no);
+	stbl_buf_init(&buf, v->mem);
+	stbl_json_write(&buf, json);
+	return (char *) buf.data;
+}
+
 static void
-write_change(StblBuf *out, const StblChange *c, int64 now_ms)
+write_change(StblVersion *v, StblBuf *out, const StblChange *c, int64 now_ms)
 {
 	const StblFile *f = c->file;
 	StblRemove	remove;
@@ -338,31 +357,12 @@ write_change(StblBuf *out, const StblChange *c, int64 now_ms)
 	add.size = f->size;
 	add.mtime_ms = f->mtime_ms;
 	add.data_change = true;
-	add.stats = f->stats;
+	add.stats = f->stats ? loose_stats(v, f->stats) : NULL;
 	add.dv = (StblDv *) &c->dv;
 	add.base_row_id = f->base_row_id;
 	add.default_row_commit_version = f->default_row_commit_version;
 	add.has_partition_values = true;
 	stbl_write_add(out, &add);
-}
-
-/* tightBounds must be false beside a vector. */
-static char *
-loose_stats(StblVersion *v, const char *stats)
-{
-	StblError	err;
-	StblJson   *json = stbl_json_parse(v->mem, stats, strlen(stats), &err);
-	StblJson   *no;
-	StblBuf		buf;
-
-	if (json == NULL || json->type != STBL_JSON_OBJECT)
-		return (char *) stats;
-	no = stbl_json_new(v->mem, STBL_JSON_BOOL);
-	no->boolean = false;
-	stbl_json_set(v->mem, json, "tightBounds", no);
-	stbl_buf_init(&buf, v->mem);
-	stbl_json_write(&buf, json);
-	return (char *) buf.data;
 }
 
 void
@@ -379,15 +379,7 @@ stbl_version_text(StblVersion *v, StblBuf *out)
 	if (v->schema != NULL)
 		write_metadata(v, out);
 	foreach(lc, v->changes)
-	{
-		StblChange *c = lfirst(lc);
-		StblFile	loose = *c->file;
-
-		if (loose.stats)
-			loose.stats = loose_stats(v, loose.stats);
-		c->file = &loose;
-		write_change(out, c, now_ms);
-	}
+		write_change(v, out, lfirst(lc), now_ms);
 	foreach(lc, v->adds)
 	{
 		StblAdd		add = *(StblAdd *) lfirst(lc);

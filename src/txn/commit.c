@@ -122,18 +122,6 @@ check_base(StblVersion *v, CommitArg *arg)
 	return STBL_BUILD_PUBLISH;
 }
 
-/* Markers of finished mutations go with any version that follows. */
-static void
-remove_markers(StblVersion *v, int64 deadline_us)
-{
-	int			n;
-	char	  **domains = stbl_settle_removable(stbl_version_table(v), stbl_version_base(v),
-												MAX_REMOVALS, &n, deadline_us);
-
-	for (int i = 0; i < n; i++)
-		stbl_version_domain(v, domains[i], NULL);
-}
-
 static StblBuild
 build_one_phase(StblVersion *v, void *arg_p)
 {
@@ -152,21 +140,7 @@ build_one_phase(StblVersion *v, void *arg_p)
 	}
 	stbl_version_decides(v, arg->id);
 	for (int i = 0; i < doc->n_superfiles; i++)
-	{
-		StblDocFile *f = &doc->superfiles[i];
-		StblAdd		add;
-
-		memset(&add, 0, sizeof(add));
-		add.path = f->path;
-		add.size = f->bytes;
-		add.mtime_ms = stbl_now_us() / 1000;
-		add.data_change = true;
-		add.stats = f->stats;
-		add.dv = f->has_dead ? &f->dead : NULL;
-		add.base_row_id = -1;
-		add.default_row_commit_version = -1;
-		stbl_version_add(v, &add);
-	}
+		stbl_version_add_doc_file(v, &doc->superfiles[i]);
 	for (int i = 0, t = 0; i < tt->n_files; i++)
 	{
 		StblTxnFile *f = tt->files[i];
@@ -175,7 +149,7 @@ build_one_phase(StblVersion *v, void *arg_p)
 			continue;
 		stbl_version_delete(v, f->path, f->deleted, &doc->targets[t++].tombstones);
 	}
-	remove_markers(v, 0);
+	(void) stbl_settle_remove_markers(v, MAX_REMOVALS, 0);
 	return STBL_BUILD_PUBLISH;
 }
 
@@ -199,7 +173,7 @@ build_prepared(StblVersion *v, void *arg_p)
 	guard.targets = doc->targets;
 	stbl_version_domain(v, psprintf(STBL_GUARD_PREFIX "%s", tt->wal_id),
 						stbl_guard_write(stbl_version_mem(v), &guard));
-	remove_markers(v, 0);
+	(void) stbl_settle_remove_markers(v, MAX_REMOVALS, 0);
 	return STBL_BUILD_PUBLISH;
 }
 

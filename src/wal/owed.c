@@ -169,20 +169,20 @@ stbl_settle_guard(StblTable *table, const char *wal_id, const StblCoordinator *c
 	return !stbl_guard_find(table->current, wal_id, mem, &guard) || guard.state != STBL_GUARD_PREPARED;
 }
 
-char	  **
-stbl_settle_removable(StblTable *table, StblSnapshot *base, int max, int *n, int64 deadline_us)
+int
+stbl_settle_remove_markers(StblVersion *v, int max, int64 deadline_us)
 {
+	StblTable  *table = stbl_version_table(v);
 	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
 	int			n_domains;
-	StblDomain *domains = stbl_snapshot_domains(base, STBL_GUARD_PREFIX, &n_domains);
-	char	  **out = palloc(sizeof(char *) * (n_domains + 1));
+	StblDomain *domains = stbl_snapshot_domains(stbl_version_base(v), STBL_GUARD_PREFIX, &n_domains);
 	const char **ask = palloc(sizeof(char *) * (n_domains + 1));
 	int			n_ask = 0;
+	int			n_removed = 0;
 	StblDoc    *docs;
 	StblStatus *status;
 	StblError  *errs;
 
-	*n = 0;
 	for (int i = 0; i < n_domains; i++)
 	{
 		const char *wal_id = domains[i].domain + strlen(STBL_GUARD_PREFIX);
@@ -193,18 +193,24 @@ stbl_settle_removable(StblTable *table, StblSnapshot *base, int max, int *n, int
 			guard.state == STBL_GUARD_PREPARED)
 			continue;
 		if (stbl_seen(table, wal_id) != STBL_SEEN_NOT)
-			out[(*n)++] = pstrdup(domains[i].domain);
+		{
+			stbl_version_domain(v, domains[i].domain, NULL);
+			n_removed++;
+		}
 		else if (n_ask < max)
 			ask[n_ask++] = wal_id;
 	}
 	if (n_ask == 0)
-		return out;
+		return n_removed;
 	docs = palloc(sizeof(StblDoc) * n_ask);
 	status = palloc(sizeof(StblStatus) * n_ask);
 	errs = palloc(sizeof(StblError) * n_ask);
 	stbl_docs_read(table, mem, ask, n_ask, docs, status, errs, deadline_us);
 	for (int i = 0; i < n_ask; i++)
 		if (status[i] == STBL_ST_NOT_FOUND || (status[i] == STBL_ST_OK && docs[i].doc.state == STBL_COMPLETE))
-			out[(*n)++] = stbl_guard_domain(ask[i]);
-	return out;
+		{
+			stbl_version_domain(v, stbl_guard_domain(ask[i]), NULL);
+			n_removed++;
+		}
+	return n_removed;
 }

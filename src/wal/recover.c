@@ -43,7 +43,6 @@
 #include "wal/witness.h"
 
 #define BATCH 64
-#define MAX_REMOVALS 100
 
 typedef enum ItemAction
 {
@@ -694,12 +693,7 @@ witnessed_first(StblTable *table, List *ids)
 static StblBuild
 build_removals(StblVersion *v, void *arg)
 {
-	int			n;
-	char	  **markers = stbl_settle_removable(stbl_version_table(v), stbl_version_base(v), MAX_REMOVALS, &n, 0);
-
-	for (int i = 0; i < n; i++)
-		stbl_version_domain(v, markers[i], NULL);
-	return n > 0 ? STBL_BUILD_PUBLISH : STBL_BUILD_NOTHING;
+	return stbl_settle_remove_markers(v, STBL_MAX_REMOVALS, 0) > 0 ? STBL_BUILD_PUBLISH : STBL_BUILD_NOTHING;
 }
 
 /* Markers go with any version; where nobody publishes any more, a sweep that had nothing to publish does it for them. */

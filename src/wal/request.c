@@ -18,7 +18,6 @@
 #include "wal/request.h"
 #include "wal/wal_int.h"
 
-#define MAX_REMOVALS 100
 #define GAP_TRIES 3
 
 /* Rows of one superfile that requests of the version at hand delete. */
@@ -390,19 +389,7 @@ describe(StblVersion *v, StblRequestWork *w, List *mine)
 
 	stbl_version_decides(v, doc->wal_id);
 	if (w->has_file)
-	{
-		StblAdd		add;
-
-		memset(&add, 0, sizeof(add));
-		add.path = w->file.path;
-		add.size = w->file.bytes;
-		add.mtime_ms = stbl_now_us() / 1000;
-		add.data_change = true;
-		add.stats = w->file.stats;
-		add.base_row_id = -1;
-		add.default_row_commit_version = -1;
-		stbl_version_add(v, &add);
-	}
+		stbl_version_add_doc_file(v, &w->file);
 	foreach(lc, mine)
 	{
 		Claim	   *c = lfirst(lc);
@@ -489,8 +476,6 @@ build_requests(StblVersion *v, void *arg_p)
 	PublishArg *arg = arg_p;
 	List	   *claims = NIL;
 	bool		any = false;
-	int			n;
-	char	  **markers;
 
 	for (int i = 0; i < arg->n; i++)
 	{
@@ -518,9 +503,7 @@ build_requests(StblVersion *v, void *arg_p)
 	}
 	if (!any)
 		return STBL_BUILD_NOTHING;
-	markers = stbl_settle_removable(arg->table, stbl_version_base(v), MAX_REMOVALS, &n, arg->deadline_us);
-	for (int i = 0; i < n; i++)
-		stbl_version_domain(v, markers[i], NULL);
+	(void) stbl_settle_remove_markers(v, STBL_MAX_REMOVALS, arg->deadline_us);
 	return STBL_BUILD_PUBLISH;
 }
 

@@ -17,7 +17,6 @@
 #include "wal/witness.h"
 
 #define COMPLETE_TRIES 20
-#define MAX_REMOVALS 100
 #define GAP_TRIES 3
 
 /*
@@ -302,6 +301,23 @@ check_work(void *arg_p)
 
 /* ---- the version ---- */
 
+void
+stbl_version_add_doc_file(StblVersion *v, const StblDocFile *file)
+{
+	StblAdd		add;
+
+	memset(&add, 0, sizeof(add));
+	add.path = file->path;
+	add.size = file->bytes;
+	add.mtime_ms = stbl_now_us() / 1000;
+	add.data_change = true;
+	add.stats = file->stats;
+	add.dv = file->has_dead ? (StblDv *) &file->dead : NULL;
+	add.base_row_id = -1;
+	add.default_row_commit_version = -1;
+	stbl_version_add(v, &add);
+}
+
 static void
 describe(StblVersion *v, Work *w)
 {
@@ -310,21 +326,7 @@ describe(StblVersion *v, Work *w)
 
 	stbl_version_decides(v, doc->wal_id);
 	for (int i = 0; i < doc->n_superfiles; i++)
-	{
-		StblDocFile *f = &doc->superfiles[i];
-		StblAdd		add;
-
-		memset(&add, 0, sizeof(add));
-		add.path = f->path;
-		add.size = f->bytes;
-		add.mtime_ms = stbl_now_us() / 1000;
-		add.data_change = true;
-		add.stats = f->stats;
-		add.dv = f->has_dead ? &f->dead : NULL;
-		add.base_row_id = -1;
-		add.default_row_commit_version = -1;
-		stbl_version_add(v, &add);
-	}
+		stbl_version_add_doc_file(v, &doc->superfiles[i]);
 	for (int i = 0; i < doc->n_targets; i++)
 		(void) stbl_version_delete(v, doc->targets[i].superfile, w->tombstones[i], &doc->targets[i].tombstones);
 	memset(&applied, 0, sizeof(applied));
@@ -447,18 +449,16 @@ static void
 remove_markers(StblVersion *v, CommitArg *arg)
 {
 	StblSnapshot *base = stbl_version_base(v);
-	int			max = MAX_REMOVALS;
-	int			n;
-	char	  **domains;
+	int			max = STBL_MAX_REMOVALS;
 
 	if (arg->trusted)
 	{
+		int			n;
+
 		(void) stbl_snapshot_domains(base, STBL_GUARD_PREFIX, &n);
 		max = n > TOLERATED_MARKERS ? OWNER_ASKS : 0;
 	}
-	domains = stbl_settle_removable(arg->table, base, max, &n, arg->deadline_us);
-	for (int i = 0; i < n; i++)
-		stbl_version_domain(v, domains[i], NULL);
+	(void) stbl_settle_remove_markers(v, max, arg->deadline_us);
 }
 
 static StblBuild

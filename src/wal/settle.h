@@ -92,11 +92,14 @@ extern void stbl_settle_owed(StblTable *table, bool delete_witnesses, int64_t de
 extern bool stbl_settle_guard(StblTable *table, const char *wal_id, const StblCoordinator *coordinator, int64_t deadline_us);
 
 /*
- * Domains APPLIED or ABORTED that may be removed with the version about to
- * be built on `base`: their documents were found COMPLETE or gone by a GET
- * made after base was read.  At most max looked at; those already known
- * COMPLETE to this session cost no GET.  Returns palloc'd domain names.
+ * Removes, with the version being described, the domains APPLIED or ABORTED
+ * whose documents are COMPLETE or gone: found so by a GET made after its base
+ * was read, at most max of them; those already known COMPLETE to this session
+ * cost no GET.  Returns how many go.
  */
-extern char **stbl_settle_removable(StblTable *table, StblSnapshot *base, int max, int *n, int64_t deadline_us);
+extern int	stbl_settle_remove_markers(StblVersion *v, int max, int64_t deadline_us);
+
+/* Adds a superfile as a document describes it. */
+extern void stbl_version_add_doc_file(StblVersion *v, const StblDocFile *file);
 
 #endif							/* STBL_SETTLE_H */

@@ -10,6 +10,9 @@
 /* Oid of a table in the extension's schema; throws 55000 where it is missing. */
 extern Oid	stbl_internal_table(const char *name);
 
+/* Markers a version of settling or recovery asks about at most. */
+#define STBL_MAX_REMOVALS 100
+
 /* Domain name of a mutation, palloc'd. */
 extern char *stbl_guard_domain(const char *wal_id);
 
@@ -75,12 +78,5 @@ extern bool stbl_settle_check(StblTable *table, StblSnapshot *base, StblDoc *doc
  * nothing.
  */
 extern void stbl_settle_witnesses(StblTable *table, int64_t deadline_us);
-
-/*
- * Runs fn(arg) and survives what storage or broken bytes make it throw: false
- * with err set.  A cancel, a shutdown and want of memory go on upwards.  fn
- * may touch nothing but storage and memory.
- */
-extern bool stbl_survive(void (*fn) (void *arg), void *arg, StblError *err);
 
 #endif							/* STBL_WAL_INT_H */

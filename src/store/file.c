@@ -3,17 +3,22 @@
  *
  *	 PUT_NEW	 write a temporary file, fsync, link(2) it to its name (which
  *				 fails if the name exists), fsync the directory
- *	 PUT		 the same with rename(2)
+ *	 PUT		 under the key's lock: the same with rename(2)
  *	 PUT_MATCH	 under the key's lock: read the etag, compare, rename over
  *	 DELETE		 under the key's lock
  *
  * A crash before link or rename leaves a temporary file, which LIST does not
- * show and a later open removes; after it the object is whole.  A link that
+ * show and a later open removes; after it the object is whole.  A name that
  * was not yet made durable may vanish at a crash of the machine, but then its
- * PUT was never answered.
+ * PUT was never answered, and nobody has read it: the temporary name goes
+ * last, and who meets a file with two names makes its directory durable first.
  *
- * Locks are flock(2) on a file named by a hash of the key.  Nobody waits for
- * one without a deadline: a holder may be stopped for ever.
+ * Locks are flock(2) on one of LOCK_FILES files in the temporary directory,
+ * chosen by a hash of the key, and held within one call of ours only.  Nobody
+ * waits for one without a deadline: a holder may be stopped for ever.
+ *
+ * The name of an object cannot be the folder of another.  Folders that hold
+ * nothing any more stay, and give way to an object of their name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,69 +27,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
-
-#include <dirent.h>
 
 #include "common/error.h"
 #include "store/file_int.h"
 
 bool		stbl_fsync = true;
 
-/* Objects up to this size have a hash of their content in their etag. */
-#define ETAG_HASH_MAX (1024 * 1024)
-
-/* ---- etags ---- */
-
-static uint64_t
-hash_lane(const uint8_t *data, size_t len, uint64_t seed)
-{
-	uint64_t	h = UINT64_C(0xcbf29ce484222325) ^ seed;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ data[i]) * UINT64_C(0x100000001b3);
-	h ^= h >> 33;
-	h *= UINT64_C(0xff51afd7ed558ccd);
-	h ^= h >> 33;
-	return h;
-}
-
-/* Changes with the content; data may be NULL for large objects. */
-static void
-make_etag(char *out, size_t out_size, const struct stat *st, const uint8_t *data)
-{
-	uint64_t	a = 0,
-				b = 0;
-
-	if (data != NULL && st->st_size <= ETAG_HASH_MAX)
-	{
-		a = hash_lane(data, st->st_size, 0);
-		b = hash_lane(data, st->st_size, UINT64_C(0x9e3779b97f4a7c15));
-	}
-	snprintf(out, out_size, "%llx-%llx-%llx.%lx-%016llx%016llx", (unsigned long long) st->st_size,
-			 (unsigned long long) st->st_ino, (unsigned long long) st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
-			 (unsigned long long) a, (unsigned long long) b);
-}
+#define LOCK_FILES 4096
+#define LOCK_POLL_MS 2
+#define TEMP_NAME_SIZE 96
+#define PATH_MAX_URL 900
 
 /* ---- reading ---- */
 
-static bool
-read_all(int fd, uint8_t *buf, size_t len, off_t offset, size_t *got)
+static void
+fail_short(StblRequest *req, uint64_t size, uint64_t end)
 {
-	*got = 0;
-	while (*got < len)
-	{
-		ssize_t		n = pread(fd, buf + *got, len - *got, offset + *got);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		if (n == 0)
-			break;
-		*got += n;
-	}
-	return true;
+	req->status = STBL_ST_FAILED;
+	req->error_kind = STBL_ERR_CORRUPT;
+	snprintf(req->message, sizeof(req->message), "object \"%.300s\" has %llu bytes and ends before byte %llu",
+			 req->key, (unsigned long long) size, (unsigned long long) end);
 }
 
 /* Opens an object; -1 with the request failed. */
@@ -97,7 +61,7 @@ open_object(StblFileStore *store, StblRequest *req, struct stat *st)
 
 	if (dir < 0)
 		return -1;
-	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	fd = stbl_file_open_at(dir, name, O_RDONLY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, st) != 0)
 	{
 		stbl_file_fail(req, errno, "read object", req->key);
@@ -111,33 +75,52 @@ open_object(StblFileStore *store, StblRequest *req, struct stat *st)
 		fd = -1;
 		stbl_file_fail(req, ENOENT, "read object", req->key);
 	}
+	else if (st->st_nlink > 1 && !stbl_file_sync_dir(store, dir))
+	{
+		/* its writer has not got as far as making the name durable */
+		stbl_file_fail(req, errno, "fsync directory of object", req->key);
+		close(fd);
+		fd = -1;
+	}
 	close(dir);
 	return fd;
 }
 
-/* Size, times and etag of an open object; reads it where its etag needs the content and none was read. */
-static bool
-describe(StblRequest *req, int fd, const struct stat *st, const uint8_t *data)
+/* Reads [offset, offset + length) into a new buffer with a NUL behind; NULL with the request failed. */
+static uint8_t *
+read_range(StblRequest *req, int fd, const struct stat *st, uint64_t offset, uint64_t length)
 {
-	uint8_t    *own = NULL;
+	uint64_t	size = (uint64_t) st->st_size;
+	uint8_t    *buf;
 	size_t		got;
 
-	req->size = st->st_size;
-	req->modified_us = stbl_file_mtime_us(st);
-	if (data == NULL && st->st_size <= ETAG_HASH_MAX)
+	if (offset > size || length > size - offset)
 	{
-		own = malloc(st->st_size + 1);
-		if (own == NULL || !read_all(fd, own, st->st_size, 0, &got) || got != (size_t) st->st_size)
-		{
-			stbl_file_fail(req, own == NULL ? ENOMEM : EIO, "read object", req->key);
-			free(own);
-			return false;
-		}
-		data = own;
+		fail_short(req, size, length > UINT64_MAX - offset ? UINT64_MAX : offset + length);
+		return NULL;
 	}
-	make_etag(req->new_etag, sizeof(req->new_etag), st, data);
-	free(own);
-	return true;
+	buf = malloc((size_t) length + 1);
+	if (buf == NULL)
+		stbl_file_fail(req, ENOMEM, "read object", req->key);
+	else if (!stbl_file_read(fd, buf, (size_t) length, offset, &got))
+		stbl_file_fail(req, errno, "read object", req->key);
+	else if (got != length)
+		fail_short(req, offset + got, offset + length);
+	else
+	{
+		buf[length] = '\0';
+		return buf;
+	}
+	free(buf);
+	return NULL;
+}
+
+static void
+describe(StblRequest *req, const struct stat *st, const uint8_t *data)
+{
+	req->size = (uint64_t) st->st_size;
+	req->modified_us = stbl_file_mtime_us(st);
+	stbl_file_etag(req->new_etag, st, data);
 }
 
 static void
@@ -145,240 +128,266 @@ do_get(StblFileStore *store, StblRequest *req)
 {
 	struct stat st;
 	int			fd = open_object(store, req, &st);
-	bool		whole = req->op == STBL_OP_GET;
-	uint64_t	offset = whole ? 0 : req->offset;
-	uint64_t	length = whole ? (uint64_t) st.st_size : req->length;
-	size_t		got;
+	uint64_t	offset = req->offset;
+	uint64_t	length = req->length;
 
 	if (fd < 0)
 		return;
-	if (!whole && (offset > (uint64_t) st.st_size || length > (uint64_t) st.st_size - offset))
+	if (req->op == STBL_OP_GET)
 	{
-		req->status = STBL_ST_FAILED;
-		req->error_kind = STBL_ERR_CORRUPT;
-		snprintf(req->message, sizeof(req->message),
-				 "object \"%s\" has %llu bytes and ends before byte %llu", req->key,
-				 (unsigned long long) st.st_size, (unsigned long long) offset + length);
-		close(fd);
-		return;
+		offset = 0;
+		length = (uint64_t) st.st_size;
 	}
-	req->body = malloc(length + 1);
-	if (req->body == NULL || !read_all(fd, req->body, length, offset, &got) || got != length)
+	req->body = read_range(req, fd, &st, offset, length);
+	if (req->body != NULL)
 	{
-		stbl_file_fail(req, req->body == NULL ? ENOMEM : errno ? errno : EIO, "read object", req->key);
-		req->status = STBL_ST_FAILED;
-		free(req->body);
-		req->body = NULL;
-		close(fd);
-		return;
+		req->body_len = (size_t) length;
+		/* a part has no hash of the whole to give, and reading it all is not what was asked for */
+		if (length == (uint64_t) st.st_size || st.st_size > STBL_FILE_HASH_MAX)
+			stbl_file_etag(req->new_etag, &st, req->body);
+		req->size = (uint64_t) st.st_size;
+		req->modified_us = stbl_file_mtime_us(&st);
+		req->status = STBL_ST_OK;
 	}
-	req->body[length] = '\0';
-	req->body_len = length;
-	req->size = st.st_size;
-	req->modified_us = stbl_file_mtime_us(&st);
-	if (whole)
-		make_etag(req->new_etag, sizeof(req->new_etag), &st, req->body);
-	req->status = STBL_ST_OK;
 	close(fd);
 }
 
-static void
-do_head(StblFileStore *store, StblRequest *req)
+/* HEAD: the same etag as GET, so a small object is read for it. */
+static bool
+look_at(StblFileStore *store, StblRequest *req)
 {
 	struct stat st;
 	int			fd = open_object(store, req, &st);
+	uint8_t    *data = NULL;
+	bool		small;
 
 	if (fd < 0)
-		return;
-	if (describe(req, fd, &st, NULL))
-		req->status = STBL_ST_OK;
+		return false;
+	small = st.st_size <= STBL_FILE_HASH_MAX;
+	if (small)
+		data = read_range(req, fd, &st, 0, (uint64_t) st.st_size);
 	close(fd);
+	if (small && data == NULL)
+		return false;
+	describe(req, &st, data);
+	free(data);
+	req->status = STBL_ST_OK;
+	return true;
 }
 
 /* ---- writing ---- */
 
-static int
-temp_dir(StblFileStore *store, StblRequest *req)
+/*
+ * The writer's time in nanoseconds.  Files get that of the last clock tick,
+ * in which a second file may follow that has the same inode again: their
+ * etags must differ.
+ */
+static bool
+set_time(int fd)
 {
-	int			fd;
+	struct timespec times[2];
 
-	if (mkdirat(store->root_fd, STBL_TEMP_DIR, 0700) != 0 && errno != EEXIST)
-	{
-		stbl_file_fail(req, errno, "create directory", STBL_TEMP_DIR);
-		req->status = STBL_ST_FAILED;
-		return -1;
-	}
-	fd = openat(store->root_fd, STBL_TEMP_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-	{
-		stbl_file_fail(req, errno, "open directory", STBL_TEMP_DIR);
-		req->status = STBL_ST_FAILED;
-	}
-	return fd;
+	clock_gettime(CLOCK_REALTIME, &times[0]);
+	times[1] = times[0];
+	return futimens(fd, times) == 0;
 }
 
 /* Writes the request's data to a new temporary file, durably; its name into name. */
 static bool
-write_temp(int tmp, StblRequest *req, char *name, size_t name_size, struct stat *st)
+write_temp(int tmp, StblRequest *req, char *name, struct stat *st)
 {
 	static unsigned seq = 0;
-	const uint8_t *data = req->data;
-	size_t		done = 0;
 	int			fd;
 	int			err;
+	bool		ok;
 
-	snprintf(name, name_size, "put.%ld.%u.%llx", (long) getpid(), seq++, (unsigned long long) stbl_file_now_us());
-	fd = openat(tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	do
+	{
+		snprintf(name, TEMP_NAME_SIZE, "put.%ld.%u.%llx", (long) getpid(), seq++,
+				 (unsigned long long) stbl_file_now_us());
+		fd = stbl_file_open_at(tmp, name, O_WRONLY | O_CREAT | O_EXCL);
+	} while (fd < 0 && errno == EEXIST);	/* by another machine's process */
 	if (fd < 0)
-	{
-		stbl_file_fail(req, errno, "write object", req->key);
-		req->status = STBL_ST_FAILED;
-		return false;
-	}
-	while (done < req->data_len)
-	{
-		ssize_t		n = write(fd, data + done, req->data_len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-		{
-			err = n == 0 ? ENOSPC : errno;
-			goto failed;
-		}
-		done += n;
-	}
-	if ((stbl_fsync && fsync(fd) != 0) || fstat(fd, st) != 0)
-	{
 		err = errno;
-		goto failed;
+	else
+	{
+		ok = stbl_file_write(fd, req->data, req->data_len) && set_time(fd) && stbl_file_sync(fd) && fstat(fd, st) == 0;
+		err = errno;
+		if (close(fd) != 0 && errno != EINTR && ok)
+		{
+			err = errno;
+			ok = false;
+		}
+		if (ok)
+			return true;
+		unlinkat(tmp, name, 0);
 	}
-	if (close(fd) == 0)
-		return true;
-	fd = -1;
-	err = errno;
-failed:
-	if (fd >= 0)
-		close(fd);
-	unlinkat(tmp, name, 0);
 	stbl_file_fail(req, err, "write object", req->key);
-	req->status = STBL_ST_FAILED;
+	if (req->status == STBL_ST_NOT_FOUND)
+		req->status = STBL_ST_TRANSIENT;	/* the temporary directory has just been removed */
 	return false;
 }
 
-/* What was written is known; that it is there is made durable. */
-static void
-finish_put(StblRequest *req, int dir, const struct stat *st)
+/* The directory of the object now says what it should; makes that last. */
+static bool
+finish_write(StblFileStore *store, StblRequest *req, int dir)
 {
-	if (stbl_fsync && fsync(dir) != 0)
+	if (!stbl_file_sync_dir(store, dir))
 	{
 		stbl_file_fail(req, errno, "fsync directory of object", req->key);
 		req->status = STBL_ST_UNKNOWN;
-		return;
+		return false;
 	}
-	req->size = st->st_size;
-	req->modified_us = stbl_file_mtime_us(st);
-	make_etag(req->new_etag, sizeof(req->new_etag), st, req->data);
 	req->status = STBL_ST_OK;
+	return true;
 }
 
+/* The name of the object is taken by something that is no object. */
 static void
-name_is_folder(StblRequest *req)
+fail_name_taken(StblRequest *req, bool by_folder)
 {
 	req->status = STBL_ST_FAILED;
 	req->error_kind = STBL_ERR_EXISTS;
-	snprintf(req->message, sizeof(req->message), "could not write object \"%s\": other objects' names lie under it", req->key);
+	snprintf(req->message, sizeof(req->message), "could not write object \"%.300s\": %s", req->key,
+			 by_folder ? "other objects' names lie under it" : "its name is that of a special file");
+}
+
+/* Whether an error of link or rename leaves open what became of it (on a file system across a network). */
+static bool
+is_doubtful(int err)
+{
+	return err == EIO || err == EINTR || err == ETIMEDOUT || err == ESTALE;
+}
+
+/*
+ * Neither linked nor renamed: sets the status, or leaves it pending where it
+ * is worth another try at once.
+ */
+static void
+explain_no_name(StblRequest *req, int err, int dir, const char *name)
+{
+	struct stat old;
+
+	if (err != EEXIST && err != EISDIR && err != ENOTEMPTY)
+	{
+		stbl_file_fail(req, err, "write object", req->key);
+		if (is_doubtful(err))
+			req->status = STBL_ST_UNKNOWN;
+		else if (req->status == STBL_ST_NOT_FOUND)
+			req->status = STBL_ST_TRANSIENT;	/* the folder was removed under our hands, and will be made anew */
+	}
+	else if (fstatat(dir, name, &old, AT_SYMLINK_NOFOLLOW) != 0)
+		return;					/* gone again */
+	else if (S_ISREG(old.st_mode))
+	{
+		if (req->op == STBL_OP_PUT_NEW)
+			req->status = STBL_ST_PRECONDITION;
+	}
+	else if (!S_ISDIR(old.st_mode))
+		fail_name_taken(req, false);
+	else if (unlinkat(dir, name, AT_REMOVEDIR) != 0)
+		fail_name_taken(req, true);
+}
+
+/*
+ * Gives a temporary file its name; the request is done.  Until the name is
+ * durable the file has a second one, by which a reader can tell.
+ */
+static void
+put_name(StblFileStore *store, StblRequest *req, int tmp, const char *temp, int dir, const char *name,
+		 const struct stat *st)
+{
+	char		moved[TEMP_NAME_SIZE + 2];
+	struct stat now;
+	bool		is_new = req->op == STBL_OP_PUT_NEW;
+	bool		done = false;
+
+	snprintf(moved, sizeof(moved), "%s.m", temp);
+	if (!is_new && linkat(tmp, temp, tmp, moved, 0) != 0)
+	{
+		stbl_file_fail(req, errno, "write object", req->key);
+		if (req->status == STBL_ST_NOT_FOUND)
+			req->status = STBL_ST_TRANSIENT;
+	}
+	for (int tries = 0; tries < 8 && !done && req->status == STBL_ST_PENDING; tries++)
+	{
+		done = (is_new ? linkat(tmp, temp, dir, name, 0) : renameat(tmp, moved, dir, name)) == 0;
+		if (!done)
+		{
+			int			err = errno;
+
+			/* a file server that was asked twice says EEXIST of what it did the first time */
+			if (is_new && err == EEXIST && fstatat(tmp, temp, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_nlink > 1)
+				done = true;
+			else
+				explain_no_name(req, err, dir, name);
+		}
+	}
+	if (done)
+	{
+		if (finish_write(store, req, dir))
+			describe(req, st, req->data);
+	}
+	else if (req->status == STBL_ST_PENDING)
+	{
+		req->status = STBL_ST_TRANSIENT;
+		req->error_kind = STBL_ERR_IO;
+		snprintf(req->message, sizeof(req->message), "could not write object \"%.300s\": its name changes all the time",
+				 req->key);
+	}
+	unlinkat(tmp, temp, 0);
+	if (!is_new && !done)
+		unlinkat(tmp, moved, 0);
 }
 
 static void
 do_put(StblFileStore *store, StblRequest *req)
 {
 	const char *name;
-	char		temp[96];
-	struct stat st,
-				old;
+	char		temp[TEMP_NAME_SIZE];
+	struct stat st;
 	int			dir = stbl_file_parent(store, req->key, true, &name, req);
 	int			tmp;
 
 	if (dir < 0)
 		return;
-	tmp = temp_dir(store, req);
-	if (tmp < 0 || !write_temp(tmp, req, temp, sizeof(temp), &st))
-	{
-		if (tmp >= 0)
-			close(tmp);
-		close(dir);
-		return;
-	}
-	if (req->op == STBL_OP_PUT_NEW)
-	{
-		if (linkat(tmp, temp, dir, name, 0) == 0)
-			finish_put(req, dir, &st);
-		else if (errno != EEXIST)
-			stbl_file_fail(req, errno, "write object", req->key);
-		else if (fstatat(dir, name, &old, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(old.st_mode))
-			name_is_folder(req);
-		else
-			req->status = STBL_ST_PRECONDITION;
-		unlinkat(tmp, temp, 0);
-	}
-	else if (renameat(tmp, temp, dir, name) == 0)
-		finish_put(req, dir, &st);
-	else
-	{
-		int			err = errno;
-
-		unlinkat(tmp, temp, 0);
-		if (err == EISDIR || err == ENOTEMPTY || err == EEXIST)
-			name_is_folder(req);
-		else
-			stbl_file_fail(req, err, "write object", req->key);
-	}
-	if (req->status == STBL_ST_NOT_FOUND)
-		req->status = STBL_ST_FAILED;
-	close(tmp);
+	tmp = stbl_file_temp_dir(store, req);
+	if (tmp >= 0 && write_temp(tmp, req, temp, &st))
+		put_name(store, req, tmp, temp, dir, name, &st);
+	if (tmp >= 0)
+		close(tmp);
 	close(dir);
 }
 
+/* With the key's lock held. */
 static void
-put_match_locked(StblFileStore *store, StblRequest *req)
+put_match(StblFileStore *store, StblRequest *req)
 {
 	StblRequest look;
-	struct stat st;
-	int			fd;
 
 	memset(&look, 0, sizeof(look));
+	look.op = STBL_OP_HEAD;
 	look.key = req->key;
-	fd = open_object(store, &look, &st);
-	if (fd < 0)
+	if (look_at(store, &look))
 	{
-		if (look.status == STBL_ST_NOT_FOUND)
-			req->status = STBL_ST_PRECONDITION;
+		if (req->etag != NULL && strcmp(look.new_etag, req->etag) == 0)
+			do_put(store, req);
 		else
-		{
-			req->status = look.status;
-			req->error_kind = look.error_kind;
-			memcpy(req->message, look.message, sizeof(req->message));
-		}
+			req->status = STBL_ST_PRECONDITION;
 		return;
 	}
-	if (!describe(&look, fd, &st, NULL))
-	{
-		req->status = STBL_ST_FAILED;
-		req->error_kind = look.error_kind;
-		memcpy(req->message, look.message, sizeof(req->message));
-	}
-	else if (strcmp(look.new_etag, req->etag) != 0)
-		req->status = STBL_ST_PRECONDITION;
-	else
-		do_put(store, req);
-	close(fd);
+	req->status = look.status == STBL_ST_NOT_FOUND ? STBL_ST_PRECONDITION : look.status;
+	req->error_kind = look.error_kind;
+	memcpy(req->message, look.message, sizeof(req->message));
 }
 
+/* With the key's lock held. */
 static void
-delete_locked(StblFileStore *store, StblRequest *req)
+delete_object(StblFileStore *store, StblRequest *req)
 {
 	const char *name;
+	struct stat st;
+	int			err;
 	int			dir = stbl_file_parent(store, req->key, false, &name, req);
 
 	if (dir < 0)
@@ -388,47 +397,83 @@ delete_locked(StblFileStore *store, StblRequest *req)
 		return;
 	}
 	if (unlinkat(dir, name, 0) == 0)
-	{
-		if (stbl_fsync && fsync(dir) != 0)
-		{
-			stbl_file_fail(req, errno, "fsync directory of object", req->key);
-			req->status = STBL_ST_UNKNOWN;
-		}
-		else
-			req->status = STBL_ST_OK;
-	}
-	else if (errno == ENOENT || errno == EISDIR || errno == EPERM)
-		req->status = STBL_ST_OK;
+		(void) finish_write(store, req, dir);
 	else
-		stbl_file_fail(req, errno, "delete object", req->key);
+	{
+		err = errno;
+		if (err == ENOENT || err == EISDIR ||
+			(err == EPERM && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)))
+			req->status = STBL_ST_OK;
+		else
+		{
+			stbl_file_fail(req, err, "delete object", req->key);
+			if (is_doubtful(err))
+				req->status = STBL_ST_UNKNOWN;
+		}
+	}
 	close(dir);
 }
 
 /* ---- locks ---- */
 
-/* Opens (makes) the lock file of the request's key. */
+/* Opens (makes) the lock file of the request's key; -1 with the request failed. */
 static int
 open_lock(StblFileStore *store, StblRequest *req)
 {
-	char		name[64];
+	char		name[32];
 	int			tmp;
 	int			fd;
 
 	if (!stbl_file_reopen(store, req))
 		return -1;
-	tmp = temp_dir(store, req);
+	tmp = stbl_file_temp_dir(store, req);
 	if (tmp < 0)
 		return -1;
-	snprintf(name, sizeof(name), "lock.%03llx",
-			 (unsigned long long) (hash_lane((const uint8_t *) req->key, strlen(req->key), 7) & 0xfff));
-	fd = openat(tmp, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	snprintf(name, sizeof(name), "lock.%03x",
+			 (unsigned) (stbl_file_hash((const uint8_t *) req->key, strlen(req->key), 7) % LOCK_FILES));
+	fd = stbl_file_open_at(tmp, name, O_RDWR | O_CREAT);
 	if (fd < 0)
 	{
-		stbl_file_fail(req, errno, "open lock file of", req->key);
-		req->status = STBL_ST_FAILED;
+		stbl_file_fail(req, errno, "lock object", req->key);
+		if (req->status == STBL_ST_NOT_FOUND)
+			req->status = STBL_ST_TRANSIENT;
 	}
 	close(tmp);
 	return fd;
+}
+
+/* Whether two descriptors are one file. */
+static bool
+is_same_file(int a, int b)
+{
+	struct stat st_a;
+	struct stat st_b;
+
+	return fstat(a, &st_a) == 0 && fstat(b, &st_b) == 0 && st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino;
+}
+
+/*
+ * Waited for and got: is it still the lock of this key?  The directory may
+ * have been made anew meanwhile, and then others lock another file.  If not,
+ * the request is done.
+ */
+static bool
+is_current_lock(StblFileStore *store, StblRequest *req, int lock_fd)
+{
+	int			now = open_lock(store, req);
+	bool		same;
+
+	if (now < 0)
+		return false;
+	same = is_same_file(now, lock_fd);
+	close(now);
+	if (!same)
+	{
+		req->status = STBL_ST_TRANSIENT;
+		req->error_kind = STBL_ERR_LOCKED;
+		snprintf(req->message, sizeof(req->message), "could not lock object \"%.300s\": the directory was made anew", req->key);
+	}
+	return same;
 }
 
 /* Tries the lock; true when the request is done, one way or the other. */
@@ -439,21 +484,25 @@ try_locked(StblFileStore *store, StblRequest *req, int lock_fd)
 	{
 		if (errno != EWOULDBLOCK && errno != EINTR)
 		{
-			stbl_file_fail(req, errno, "lock", req->key);
-			req->status = STBL_ST_FAILED;
+			stbl_file_fail(req, errno, "lock object", req->key);
 			return true;
 		}
 		if (stbl_file_now_us() < req->deadline_us)
 			return false;
 		req->status = STBL_ST_TRANSIENT;
 		req->error_kind = STBL_ERR_LOCKED;
-		snprintf(req->message, sizeof(req->message), "could not lock object \"%s\" in time", req->key);
+		snprintf(req->message, sizeof(req->message), "could not lock object \"%.300s\" in time", req->key);
 		return true;
 	}
-	if (req->op == STBL_OP_PUT_MATCH)
-		put_match_locked(store, req);
-	else
-		delete_locked(store, req);
+	if (is_current_lock(store, req, lock_fd))
+	{
+		if (req->op == STBL_OP_PUT_MATCH)
+			put_match(store, req);
+		else if (req->op == STBL_OP_DELETE)
+			delete_object(store, req);
+		else
+			do_put(store, req);
+	}
 	flock(lock_fd, LOCK_UN);
 	return true;
 }
@@ -475,7 +524,7 @@ start_locked(StblFileStore *store, StblRequest *req)
 	if (wait == NULL)
 	{
 		close(lock_fd);
-		stbl_file_fail(req, ENOMEM, "lock", req->key);
+		stbl_file_fail(req, ENOMEM, "lock object", req->key);
 		return;
 	}
 	wait->lock_fd = lock_fd;
@@ -487,43 +536,69 @@ start_locked(StblFileStore *store, StblRequest *req)
 /* ---- the driver ---- */
 
 static void
+refuse(StblRequest *req, int error_kind, const char *message)
+{
+	req->status = STBL_ST_FAILED;
+	req->error_kind = error_kind;
+	snprintf(req->message, sizeof(req->message), "%s", message);
+}
+
+static void
+start(StblFileStore *store, StblRequest *req)
+{
+	if (store->sync_failed)
+	{
+		refuse(req, STBL_ERR_IO, "an earlier change to the directory could not be forced to disk");
+		return;
+	}
+	if (req->op != STBL_OP_LIST && !stbl_file_key_ok(req->key))
+	{
+		refuse(req, STBL_ERR_INVALID, "");
+		snprintf(req->message, sizeof(req->message),
+				 "invalid object name \"%.200s\": up to %d segments of 1 to %d bytes with \"/\" between, none of them \".\", \"..\" or \"%s\"",
+				 req->key, STBL_FILE_MAX_DEPTH, STBL_FILE_SEGMENT_MAX, STBL_TEMP_DIR);
+		return;
+	}
+	switch (req->op)
+	{
+		case STBL_OP_GET:
+		case STBL_OP_GET_RANGE:
+			do_get(store, req);
+			return;
+		case STBL_OP_HEAD:
+			(void) look_at(store, req);
+			return;
+		case STBL_OP_PUT_NEW:
+			do_put(store, req);
+			return;
+		case STBL_OP_PUT:
+		case STBL_OP_PUT_MATCH:
+		case STBL_OP_DELETE:
+			start_locked(store, req);
+			return;
+		case STBL_OP_LIST:
+			stbl_file_list(store, req);
+			return;
+	}
+	refuse(req, STBL_ERR_UNSUPPORTED, "directories do not support this operation");
+}
+
+static void
 file_submit(void *store_p, StblRequest *req)
 {
-	StblFileStore *store = store_p;
-
 	req->status = STBL_ST_PENDING;
-	req->error_kind = 0;
+	req->error_kind = STBL_ERR_NONE;
 	req->message[0] = '\0';
 	req->new_etag[0] = '\0';
+	req->modified_us = 0;
+	req->size = 0;
+	req->body = NULL;
+	req->body_len = 0;
+	req->entries = NULL;
+	req->n_entries = 0;
+	req->list_next = NULL;
 	req->driver_data = NULL;
-	if (!stbl_file_key_ok(req->key, req->op == STBL_OP_LIST))
-	{
-		req->status = STBL_ST_FAILED;
-		req->error_kind = STBL_ERR_INVALID;
-		snprintf(req->message, sizeof(req->message), "invalid object name \"%.200s\"", req->key);
-	}
-	else
-		switch (req->op)
-		{
-			case STBL_OP_GET:
-			case STBL_OP_GET_RANGE:
-				do_get(store, req);
-				break;
-			case STBL_OP_HEAD:
-				do_head(store, req);
-				break;
-			case STBL_OP_PUT:
-			case STBL_OP_PUT_NEW:
-				do_put(store, req);
-				break;
-			case STBL_OP_PUT_MATCH:
-			case STBL_OP_DELETE:
-				start_locked(store, req);
-				break;
-			case STBL_OP_LIST:
-				stbl_file_list(store, req);
-				break;
-		}
+	start(store_p, req);
 	req->store_time_us = stbl_file_now_us();
 }
 
@@ -532,14 +607,15 @@ static void
 unlink_waiting(StblFileStore *store, StblRequest *req)
 {
 	StblRequest **p = &store->waiting;
+	StblFileWait *wait = req->driver_data;
 
 	while (*p != NULL && *p != req)
 		p = &((StblFileWait *) (*p)->driver_data)->next;
 	if (*p == NULL)
 		return;
-	*p = ((StblFileWait *) req->driver_data)->next;
-	close(((StblFileWait *) req->driver_data)->lock_fd);
-	free(req->driver_data);
+	*p = wait->next;
+	close(wait->lock_fd);
+	free(wait);
 	req->driver_data = NULL;
 }
 
@@ -563,8 +639,9 @@ file_drive(void *store_p, int timeout_ms)
 		}
 		req = next;
 	}
-	if (!any && store->waiting != NULL)
-		(void) poll(NULL, 0, timeout_ms < 2 ? timeout_ms : 2);
+	/* flock cannot be waited for beside the latch, so this returns soon and is called again */
+	if (!any && store->waiting != NULL && timeout_ms > 0)
+		(void) poll(NULL, 0, timeout_ms < LOCK_POLL_MS ? timeout_ms : LOCK_POLL_MS);
 }
 
 static void
@@ -589,57 +666,68 @@ file_release(void *store_p, StblRequest *req)
 	req->list_next = NULL;
 }
 
-/* Temporary files of processes that died more than a day ago. */
-static void
-remove_stale_temps(StblFileStore *store)
-{
-	int			fd = openat(store->root_fd, STBL_TEMP_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR		   *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *de;
-	struct stat st;
-
-	if (dir == NULL)
-	{
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((de = readdir(dir)) != NULL)
-		if (strncmp(de->d_name, "put.", 4) == 0 &&
-			fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			stbl_file_mtime_us(&st) < stbl_file_now_us() - INT64_C(86400000000))
-			unlinkat(fd, de->d_name, 0);
-	closedir(dir);
-}
-
-static bool
-url_path(const char *url, char *message, size_t message_size, const char **path)
+/* The path in a url, or NULL with message set. */
+static const char *
+url_path(const char *url, char *message, size_t message_size)
 {
 	static const char lead[] = "file://";
+	const char *path = url + sizeof(lead) - 1;
+	const char *but = NULL;
 
-	if (strncmp(url, lead, sizeof(lead) - 1) != 0 || url[sizeof(lead) - 1] != '/' || strlen(url) > 900)
-	{
-		snprintf(message, message_size, "invalid url \"%.300s\": write file:///absolute/directory", url);
-		return false;
-	}
-	*path = url + sizeof(lead) - 1;
-	return true;
+	if (strncmp(url, lead, sizeof(lead) - 1) != 0 || path[0] != '/')
+		but = "";				/* no directory, a relative one, or a host */
+	else if (path[strspn(path, "/")] == '\0')
+		but = ", not the root of the file system";
+	else if (strlen(path) > PATH_MAX_URL)
+		but = " of at most 900 bytes";
+	else if (strstr(path, "/../") != NULL || strcmp(path + strlen(path) - 3, "/..") == 0)
+		but = " without \"..\"";
+	if (but == NULL)
+		return path;
+	snprintf(message, message_size, "invalid url \"%.300s\": write file:///absolute/directory%s", url, but);
+	return NULL;
+}
+
+static void
+file_close(void *store_p)
+{
+	StblFileStore *store = store_p;
+
+	while (store->waiting != NULL)
+		unlink_waiting(store, store->waiting);
+	if (store->root_fd >= 0)
+		close(store->root_fd);
+	free(store->path);
+	free(store);
+}
+
+/* Finds the directory; false with req failed. */
+static bool
+find_root(StblFileStore *store, const char *path, StblRequest *req)
+{
+	store->path = realpath(path, NULL);
+	if (store->path != NULL)
+		return stbl_file_reopen(store, req);
+	stbl_file_no_root(req, path, errno);
+	return false;
 }
 
 static void *
 file_open(const char *url, const StblStoreOption *options, int n_options,
 		  char **canonical, int *error_kind, char *message, size_t message_size)
 {
+	const char *path = url_path(url, message, message_size);
 	StblFileStore *store;
 	StblRequest req;
-	const char *path;
 	size_t		len;
 
 	(void) options;
 	(void) n_options;
+	*canonical = NULL;
 	*error_kind = STBL_ERR_INVALID;
-	if (!url_path(url, message, message_size, &path))
+	if (path == NULL)
 		return NULL;
+	memset(&req, 0, sizeof(req));
 	store = calloc(1, sizeof(StblFileStore));
 	if (store == NULL)
 	{
@@ -648,42 +736,25 @@ file_open(const char *url, const StblStoreOption *options, int n_options,
 		return NULL;
 	}
 	store->root_fd = -1;
-	store->path = realpath(path, NULL);
-	memset(&req, 0, sizeof(req));
-	if (store->path == NULL)
-	{
-		int			err = errno;
-
-		*error_kind = err == EACCES ? STBL_ERR_DENIED : err == ENOENT || err == ENOTDIR ? STBL_ERR_NOT_FOUND : STBL_ERR_IO;
-		snprintf(message, message_size, "could not access directory \"%s\": %s", path, strerror(err));
-		free(store);
-		return NULL;
-	}
-	if (!stbl_file_reopen(store, &req))
+	if (!find_root(store, path, &req))
 	{
 		*error_kind = req.error_kind;
 		snprintf(message, message_size, "%s", req.message);
-		free(store->path);
-		free(store);
+		file_close(store);
 		return NULL;
 	}
-	remove_stale_temps(store);
-	len = strlen(store->path) + 8;
+	len = strlen(store->path) + sizeof("file://");
 	*canonical = malloc(len);
-	if (*canonical != NULL)
-		snprintf(*canonical, len, "file://%s", strcmp(store->path, "/") == 0 ? "" : store->path);
+	if (*canonical == NULL)
+	{
+		*error_kind = STBL_ERR_MEMORY;
+		snprintf(message, message_size, "out of memory");
+		file_close(store);
+		return NULL;
+	}
+	snprintf(*canonical, len, "file://%s", store->path);
+	stbl_file_remove_stale(store);
 	return store;
-}
-
-static void
-file_close(void *store_p)
-{
-	StblFileStore *store = store_p;
-
-	if (store->root_fd >= 0)
-		close(store->root_fd);
-	free(store->path);
-	free(store);
 }
 
 static const char *const no_options[] = {NULL};

@@ -77,7 +77,8 @@ t0=$SECONDS
 bash scripts/install-deps.sh || { note 1 "install-deps"; finish; }
 echo "# install-deps took $((SECONDS - t0)) s"
 
-export STBL_BINDIR=/usr/lib/postgresql/15/bin
+# STBL_BINDIR: of another installation to test with.
+export STBL_BINDIR=${STBL_BINDIR:-/usr/lib/postgresql/15/bin}
 if [ -n "$assert_server" ]; then
 	t0=$SECONDS
 	# STBL_ASSERT_PREFIX: one that was built before.
@@ -172,7 +173,11 @@ step_isolation() {
 	local tests
 	tests=$(names "$src/test/isolation/specs" spec)
 	if [ -z "$tests" ]; then note 1 "there are isolation specs"; return; fi
+	# Their folders have fixed names: one run at a time on a machine.
+	exec 9> /tmp/supertable-isolation.lock
+	flock 9
 	regress isolation "$pgtest/isolation/pg_isolation_regress" test/isolation "$tests"
+	exec 9>&-
 }
 
 step_tap() {

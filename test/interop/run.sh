@@ -14,7 +14,7 @@ if [ ! -x "$venv/bin/python" ]; then
 		deltalake==1.6.6 polars pyarrow pandas
 fi
 user=postgres
-bin=/usr/lib/postgresql/15/bin
+bin=${STBL_BINDIR:-/usr/lib/postgresql/15/bin}
 mkdir -p "$work/run" "$work/lake"
 chown $user "$work/run" "$work/lake"
 as_user() { (cd "$work/run" && su $user -s /bin/bash -c "export PATH=$bin:\$PATH; $1"); }

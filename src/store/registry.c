@@ -13,9 +13,29 @@
 #include "store/store_int.h"
 
 #define MAX_DRIVERS 32
+#define MAX_SCHEME 24
 
 static const StblStoreDriver *drivers[MAX_DRIVERS];
 static int	n_drivers = 0;
+
+/* Letters and digits, a letter first: it becomes part of a file name. */
+static bool
+is_scheme(const char *scheme)
+{
+	size_t		len = strlen(scheme);
+
+	return len > 0 && len <= MAX_SCHEME && scheme[0] >= 'a' && scheme[0] <= 'z' &&
+		strspn(scheme, "abcdefghijklmnopqrstuvwxyz0123456789") == len;
+}
+
+static const StblStoreDriver *
+registered(const char *scheme)
+{
+	for (int i = 0; i < n_drivers; i++)
+		if (strcmp(drivers[i]->scheme, scheme) == 0)
+			return drivers[i];
+	return NULL;
+}
 
 static void
 register_driver(const StblStoreDriver *driver)
@@ -28,44 +48,73 @@ register_driver(const StblStoreDriver *driver)
 						   driver ? driver->abi_version : 0, driver ? driver->size : 0,
 						   STBL_STORE_ABI_VERSION, sizeof(StblStoreDriver)),
 				 errhint("Build the module against the installed supertable_storage.h.")));
-	for (int i = 0; i < n_drivers; i++)
-		if (strcmp(drivers[i]->scheme, driver->scheme) == 0)
-			return;
+	if (driver->scheme == NULL || !is_scheme(driver->scheme))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid scheme of a storage driver"),
+						errhint("A scheme is up to %d lower case letters and digits, a letter first.", MAX_SCHEME)));
+	if (driver->server_options == NULL || driver->user_options == NULL || driver->open == NULL ||
+		driver->close == NULL || driver->submit == NULL || driver->drive == NULL ||
+		driver->cancel == NULL || driver->release == NULL)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("storage driver for scheme \"%s\" is incomplete", driver->scheme)));
+	if (registered(driver->scheme) != NULL)
+		return;
 	if (n_drivers == MAX_DRIVERS)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("cannot register more than %d storage drivers", MAX_DRIVERS)));
 	drivers[n_drivers++] = driver;
 }
 
+/* The driver of a scheme, its module loaded if there is one; throws what loading throws. */
 static const StblStoreDriver *
 find_driver(const char *scheme)
 {
+	const StblStoreDriver *driver = registered(scheme);
 	char		name[64];
 	char		path[MAXPGPATH];
 	struct stat st;
 
-	for (int i = 0; i < n_drivers; i++)
-		if (strcmp(drivers[i]->scheme, scheme) == 0)
-			return drivers[i];
-	if (scheme[0] == '\0' || strlen(scheme) > 24 ||
-		strspn(scheme, "abcdefghijklmnopqrstuvwxyz0123456789") != strlen(scheme))
-		return NULL;
+	if (driver != NULL || !is_scheme(scheme))
+		return driver;
 	snprintf(name, sizeof(name), "$libdir/supertable_store_%s", scheme);
 	snprintf(path, sizeof(path), "%s/supertable_store_%s" DLSUFFIX, pkglib_path, scheme);
 	if (stat(path, &st) != 0)
 		return NULL;
 	load_file(name, false);
-	for (int i = 0; i < n_drivers; i++)
-		if (strcmp(drivers[i]->scheme, scheme) == 0)
-			return drivers[i];
-	return NULL;
+	return registered(scheme);
+}
+
+typedef struct Lookup
+{
+	const char *scheme;
+	const StblStoreDriver *driver;
+} Lookup;
+
+static void
+find_guarded(void *arg)
+{
+	Lookup	   *l = arg;
+
+	l->driver = find_driver(l->scheme);
+}
+
+/* For a driver that wraps another: an ERROR must not pass through its frames. */
+static const StblStoreDriver *
+lookup_driver(const char *scheme)
+{
+	Lookup		l = {scheme, NULL};
+	StblError	err;
+
+	if (!stbl_guarded(find_guarded, &l, &err))
+		stbl_warn(&err);
+	return l.driver;
 }
 
 void
 stbl_store_init(void)
 {
 	*find_rendezvous_variable(STBL_STORE_REGISTER) = (void *) register_driver;
-	*find_rendezvous_variable(STBL_STORE_LOOKUP) = (void *) find_driver;
+	*find_rendezvous_variable(STBL_STORE_LOOKUP) = (void *) lookup_driver;
 	register_driver(&stbl_file_driver);
 }
 
@@ -73,7 +122,7 @@ const StblStoreDriver *
 stbl_store_driver(const char *url)
 {
 	size_t		len = strcspn(url, ":");
-	char		scheme[32] = "";
+	char		scheme[MAX_SCHEME + 1] = "";
 	const StblStoreDriver *driver = NULL;
 	StringInfoData known;
 
@@ -174,28 +223,34 @@ stbl_store_open(const char *url, const StblStoreOption *options, int n_options)
 		if (strcmp(o->key, key.data) == 0)
 			return o->store;
 
+	/* what can throw comes first, so that an opened store is never forgotten */
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	o = palloc0(sizeof(OpenStore));
+	o->key = pstrdup(key.data);
+	o->store = palloc0(sizeof(StblStore));
+	MemoryContextSwitchTo(old);
 	handle = driver->open(url, options, n_options, &canonical, &error_kind, message, sizeof(message));
 	if (handle == NULL || canonical == NULL)
 	{
 		StblError	err;
 
-		stbl_fail(&err, error_kind, "%s", message[0] ? message : "could not open storage");
+		if (handle != NULL)
+			driver->close(handle);
+		free(canonical);
+		pfree(o->key);
+		pfree(o->store);
+		pfree(o);
+		stbl_fail(&err, error_kind ? error_kind : STBL_ERR_IO, "%s", message[0] ? message : "could not open storage");
 		if (error_kind == STBL_ERR_NOT_FOUND)
 			stbl_error_hint(&err, "Create it first; the server's url must name a place that exists.");
 		else if (error_kind == STBL_ERR_DENIED)
 			stbl_error_hint(&err, "The operating system user of the database server needs read and write permission there.");
 		stbl_throw(&err);
 	}
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	o = palloc0(sizeof(OpenStore));
-	o->key = pstrdup(key.data);
-	o->store = palloc0(sizeof(StblStore));
 	o->store->driver = driver;
 	o->store->handle = handle;
-	o->store->canonical = pstrdup(canonical);
+	o->store->canonical = canonical;
 	o->store->base = o->store;
-	MemoryContextSwitchTo(old);
-	free(canonical);
 	o->next = open_stores;
 	open_stores = o;
 	return o->store;

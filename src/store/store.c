@@ -7,10 +7,16 @@
  *	 ASKED	   a conditional PUT without an answer is being read back
  *	 PAUSED	   waits before it is sent, or asked, again
  *	 DONE
+ *
+ * Awaiting one call moves on all calls of its store.
+ *
+ * A write of which one sending had no answer never ends as FAILED, whatever
+ * the later ones were told: that first copy may still be applied.
  */
 #include "postgres.h"
 
 #include "common/pg_prng.h"
+#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -26,6 +32,9 @@ int			stbl_retry_deadline_ms = 60000;
 
 /* Objects above this size are told apart by their size: their names are new uuids. */
 #define COMPARE_MAX ((size_t) 8 * 1024 * 1024)
+
+/* A driver that is silent so long after a request's deadline is not waited for any more. */
+#define DRIVER_GRACE_US ((int64) 5 * 1000 * 1000)
 
 #define PAUSE_MIN_US ((int64) 10 * 1000)
 #define PAUSE_MAX_US ((int64) 2000 * 1000)
@@ -47,10 +56,31 @@ typedef struct Call
 	int64		resume_us;
 	int64		pause_us;
 	StblRequest ask;			/* the read-back */
-	bool		ask_pending;
+	bool		may_be_applied; /* a sending of this write had no answer */
 	bool		released;
+	dlist_node	node;			/* in active_calls, while not DONE */
 	MemoryContextCallback callback;
 } Call;
+
+static dlist_head active_calls = DLIST_STATIC_INIT(active_calls);
+
+/* Takes a request back from the driver, answered or not. */
+static void
+take_back(StblStore *store, StblRequest *req)
+{
+	if (req->status == STBL_ST_PENDING)
+		store->driver->cancel(store->handle, req);
+	store->driver->release(store->handle, req);
+}
+
+static void
+finish(Call *call, StblStatus status)
+{
+	call->pub.req.status = status;
+	if (call->phase != PHASE_DONE)
+		dlist_delete(&call->node);
+	call->phase = PHASE_DONE;
+}
 
 static void
 release_call(void *arg)
@@ -61,12 +91,11 @@ release_call(void *arg)
 	if (call->released)
 		return;
 	call->released = true;
-	if (call->pub.req.status == STBL_ST_PENDING)
-		store->driver->cancel(store->handle, &call->pub.req);
-	store->driver->release(store->handle, &call->pub.req);
-	if (call->ask_pending)
-		store->driver->cancel(store->handle, &call->ask);
-	store->driver->release(store->handle, &call->ask);
+	take_back(store, &call->pub.req);
+	if (call->ask.deadline_us != 0)
+		take_back(store, &call->ask);
+	if (call->phase != PHASE_DONE)
+		finish(call, STBL_ST_UNKNOWN);
 }
 
 void
@@ -85,27 +114,33 @@ static void
 send(Call *call)
 {
 	StblStore  *store = call->pub.store;
+	StblRequest *req = &call->pub.req;
 
-	store->driver->release(store->handle, &call->pub.req);
-	call->pub.req.body_len = 0;
-	call->pub.req.status = STBL_ST_PENDING;
-	call->pub.req.deadline_us = try_deadline(call);
+	if (call->pub.n_sent > 0)
+		take_back(store, req);
+	req->status = STBL_ST_PENDING;
+	req->error_kind = STBL_ERR_NONE;
+	req->message[0] = '\0';
+	req->new_etag[0] = '\0';
+	req->body_len = 0;
+	req->deadline_us = try_deadline(call);
 	call->pub.n_sent++;
 	call->phase = PHASE_SENT;
-	store->driver->submit(store->handle, &call->pub.req);
+	store->driver->submit(store->handle, req);
 }
 
 static void
 ask(Call *call)
 {
 	StblStore  *store = call->pub.store;
+	const StblRequest *req = &call->pub.req;
 
-	store->driver->release(store->handle, &call->ask);
+	if (call->ask.deadline_us != 0)
+		take_back(store, &call->ask);
 	memset(&call->ask, 0, sizeof(call->ask));
-	call->ask.op = call->pub.req.data_len > COMPARE_MAX ? STBL_OP_HEAD : STBL_OP_GET;
-	call->ask.key = call->pub.req.key;
+	call->ask.op = req->op == STBL_OP_PUT_NEW && req->data_len > COMPARE_MAX ? STBL_OP_HEAD : STBL_OP_GET;
+	call->ask.key = req->key;
 	call->ask.deadline_us = try_deadline(call);
-	call->ask_pending = true;
 	call->phase = PHASE_ASKED;
 	store->driver->submit(store->handle, &call->ask);
 }
@@ -127,13 +162,6 @@ pause_then(Call *call, Phase phase)
 	return true;
 }
 
-static void
-finish(Call *call, StblStatus status)
-{
-	call->pub.req.status = status;
-	call->phase = PHASE_DONE;
-}
-
 static bool
 is_write(StblOp op)
 {
@@ -146,18 +174,38 @@ is_conditional(StblOp op)
 	return op == STBL_OP_PUT_NEW || op == STBL_OP_PUT_MATCH;
 }
 
+/* The call has failed, for all that is known. */
+static void
+finish_failed(Call *call)
+{
+	finish(call, call->may_be_applied ? STBL_ST_UNKNOWN : STBL_ST_FAILED);
+}
+
 static void
 answered(Call *call)
 {
 	StblRequest *req = &call->pub.req;
 
 	stbl_stat_request(call->pub.store, req, call->pub.n_sent > 1);
+	if (req->status == STBL_ST_UNKNOWN && is_write(req->op))
+		call->may_be_applied = true;
 	switch (req->status)
 	{
 		case STBL_ST_OK:
+			finish(call, STBL_ST_OK);
+			break;
 		case STBL_ST_FAILED:
+			finish_failed(call);
+			break;
 		case STBL_ST_NOT_FOUND:
-			finish(call, req->status == STBL_ST_NOT_FOUND && is_conditional(req->op) ? STBL_ST_PRECONDITION : req->status);
+			if (!is_write(req->op))
+				finish(call, STBL_ST_NOT_FOUND);
+			else if (req->op == STBL_OP_DELETE)
+				finish(call, STBL_ST_OK);
+			else if (req->op == STBL_OP_PUT_MATCH)
+				finish(call, STBL_ST_PRECONDITION);
+			else
+				finish_failed(call);	/* not the object is missing, but the place to put it */
 			break;
 		case STBL_ST_PRECONDITION:
 			if (call->pub.n_sent > 1)
@@ -169,11 +217,11 @@ answered(Call *call)
 			if (is_conditional(req->op))
 				ask(call);
 			else if (!pause_then(call, PHASE_SENT))
-				finish(call, is_write(req->op) ? STBL_ST_UNKNOWN : STBL_ST_FAILED);
+				finish_failed(call);
 			break;
 		case STBL_ST_TRANSIENT:
 			if (!pause_then(call, PHASE_SENT))
-				finish(call, STBL_ST_FAILED);
+				finish_failed(call);
 			break;
 		case STBL_ST_PENDING:
 			break;
@@ -191,13 +239,21 @@ is_ours(Call *call)
 		(req->data_len == 0 || memcmp(call->ask.body, req->data, req->data_len) == 0);
 }
 
+/* The object is another's: what the driver said of our own sending no longer matters. */
+static void
+finish_lost(Call *call)
+{
+	call->pub.req.error_kind = STBL_ERR_NONE;
+	call->pub.req.message[0] = '\0';
+	finish(call, STBL_ST_PRECONDITION);
+}
+
 /* A conditional PUT without an answer was read back. */
 static void
 asked(Call *call)
 {
 	StblRequest *req = &call->pub.req;
 
-	call->ask_pending = false;
 	stbl_stat_request(call->pub.store, &call->ask, true);
 	switch (call->ask.status)
 	{
@@ -207,6 +263,8 @@ asked(Call *call)
 				strlcpy(req->new_etag, call->ask.new_etag, sizeof(req->new_etag));
 				req->modified_us = call->ask.modified_us;
 				req->store_time_us = call->ask.store_time_us;
+				req->size = call->ask.size;
+				req->message[0] = '\0';
 				finish(call, STBL_ST_OK);
 			}
 			else if (req->op == STBL_OP_PUT_MATCH && strcmp(call->ask.new_etag, req->etag) == 0)
@@ -215,18 +273,38 @@ asked(Call *call)
 					finish(call, STBL_ST_UNKNOWN);
 			}
 			else
-				finish(call, STBL_ST_PRECONDITION);
+				finish_lost(call);
 			break;
 		case STBL_ST_NOT_FOUND:
 			if (req->op == STBL_OP_PUT_MATCH)
-				finish(call, STBL_ST_PRECONDITION);
+				finish_lost(call);
 			else if (!pause_then(call, PHASE_SENT))
 				finish(call, STBL_ST_UNKNOWN);
+			break;
+		case STBL_ST_FAILED:
+			finish(call, STBL_ST_UNKNOWN);
 			break;
 		default:
 			if (!pause_then(call, PHASE_ASKED))
 				finish(call, STBL_ST_UNKNOWN);
 	}
+}
+
+/* Whether a request is still with the driver.  One that it should have answered long ago is taken from it. */
+static bool
+is_with_driver(Call *call, StblRequest *req)
+{
+	StblStore  *store = call->pub.store;
+
+	if (req->status != STBL_ST_PENDING)
+		return false;
+	if (stbl_now_us() < req->deadline_us + DRIVER_GRACE_US)
+		return true;
+	store->driver->cancel(store->handle, req);
+	req->status = is_write(req->op) ? STBL_ST_UNKNOWN : STBL_ST_TRANSIENT;
+	req->error_kind = STBL_ERR_IO;
+	strlcpy(req->message, "no answer", sizeof(req->message));
+	return false;
 }
 
 /* Moves a call on as far as it goes without waiting. */
@@ -238,12 +316,12 @@ step(Call *call)
 		switch (call->phase)
 		{
 			case PHASE_SENT:
-				if (call->pub.req.status == STBL_ST_PENDING)
+				if (is_with_driver(call, &call->pub.req))
 					return;
 				answered(call);
 				break;
 			case PHASE_ASKED:
-				if (call->ask.status == STBL_ST_PENDING)
+				if (is_with_driver(call, &call->ask))
 					return;
 				asked(call);
 				break;
@@ -282,6 +360,7 @@ submit(StblStore *store, StblOp op, const char *key, const void *data, size_t le
 	call->callback.func = release_call;
 	call->callback.arg = call;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &call->callback);
+	dlist_push_tail(&active_calls, &call->node);
 	send(call);
 	return &call->pub;
 }
@@ -338,14 +417,45 @@ stbl_store_list(StblStore *store, const char *prefix, char delimiter, const char
 static bool
 give_up_on_postmaster_death(Call *call)
 {
+	StblStore  *store = call->pub.store;
+	StblRequest *req = &call->pub.req;
+
 	if (PostmasterIsAlive())
 		return false;
 	if (InterruptHoldoffCount == 0)
 		proc_exit(1);
-	finish(call, is_write(call->pub.req.op) ? STBL_ST_UNKNOWN : STBL_ST_FAILED);
-	call->pub.req.error_kind = STBL_ERR_IO;
-	strlcpy(call->pub.req.message, "the postmaster has died", sizeof(call->pub.req.message));
+	if (req->status == STBL_ST_PENDING)
+		store->driver->cancel(store->handle, req);
+	if (is_write(req->op) && call->phase != PHASE_PAUSED)
+		call->may_be_applied = true;
+	finish_failed(call);
+	req->error_kind = STBL_ERR_IO;
+	strlcpy(req->message, "the postmaster has died", sizeof(req->message));
 	return true;
+}
+
+/* Moves on all calls of a store.  Returns how long nothing but the driver can do so, at most max_ms. */
+static int
+step_all(StblStore *store, int max_ms, bool *with_driver)
+{
+	dlist_mutable_iter it;
+	int64		now = stbl_now_us();
+	int64		wait_us = (int64) max_ms * 1000;
+
+	*with_driver = false;
+	dlist_foreach_modify(it, &active_calls)
+	{
+		Call	   *call = dlist_container(Call, node, it.cur);
+
+		if (call->pub.store->handle != store->handle)
+			continue;
+		step(call);
+		if (call->phase == PHASE_PAUSED)
+			wait_us = Min(wait_us, call->resume_us - now);
+		else if (call->phase != PHASE_DONE)
+			*with_driver = true;
+	}
+	return (int) Max(wait_us / 1000, 0) + 1;
 }
 
 StblStatus
@@ -359,16 +469,18 @@ stbl_await(StblCall *pub)
 	step(call);
 	while (call->phase != PHASE_DONE)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (call->phase == PHASE_PAUSED)
-		{
-			int64		ms = (call->resume_us - stbl_now_us()) / 1000 + 1;
+		bool		with_driver;
+		int			wait_ms;
 
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, Max(ms, 1),
-							 stbl_wait_event(&wait_event, "SupertableStorage"));
-		}
+		CHECK_FOR_INTERRUPTS();
+		wait_ms = step_all(store, 100, &with_driver);
+		if (call->phase == PHASE_DONE)
+			break;
+		if (with_driver)
+			store->driver->drive(store->handle, wait_ms);
 		else
-			store->driver->drive(store->handle, 100);
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, wait_ms,
+							 stbl_wait_event(&wait_event, "SupertableStorage"));
 		ResetLatch(MyLatch);
 		if (n_waits++ % 16 == 0 && give_up_on_postmaster_death(call))
 			break;
@@ -399,6 +511,7 @@ void
 stbl_call_error(const StblCall *call, StblError *err)
 {
 	const StblRequest *req = &call->req;
+	char		tries[32] = "";
 
 	switch (req->status)
 	{
@@ -412,15 +525,18 @@ stbl_call_error(const StblCall *call, StblError *err)
 				stbl_fail(err, STBL_ERR_EXISTS, "object \"%s\" was changed by another writer", req->key);
 			break;
 		case STBL_ST_UNKNOWN:
-			stbl_fail(err, STBL_ERR_UNKNOWN, "no answer from storage to the writing of object \"%s\"", req->key);
+			stbl_fail(err, STBL_ERR_UNKNOWN, "no answer from storage to the %s of object \"%s\"",
+					  req->op == STBL_OP_DELETE ? "deletion" : "writing", req->key);
 			break;
 		default:
 			stbl_fail(err, req->error_kind ? (StblErrorKind) req->error_kind : STBL_ERR_IO,
 					  "could not %s object \"%s\"", verb(req->op), req->key);
 	}
+	/* no palloc: this is called in commit callbacks too */
+	if (call->n_sent > 1)
+		snprintf(tries, sizeof(tries), "  Tried %d times.", call->n_sent);
 	if (req->message[0] != '\0')
-		stbl_error_detail(err, "Storage \"%s\": %s.%s", call->store->canonical, req->message,
-						  call->n_sent > 1 ? psprintf("  Tried %d times.", call->n_sent) : "");
+		stbl_error_detail(err, "Storage \"%s\": %s.%s", call->store->canonical, req->message, tries);
 	else
 		stbl_error_detail(err, "Storage \"%s\".", call->store->canonical);
 }

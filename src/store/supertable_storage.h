@@ -9,6 +9,9 @@
  *		StblStoreRegister *reg = (StblStoreRegister *) find_rendezvous_variable(STBL_STORE_REGISTER);
  *		(*reg) (&my_driver);
  *
+ * Where the variable is still NULL, because a function of the module's own
+ * was called before any of ours: load_file("$libdir/supertable", false).
+ *
  * A driver never throws, never calls ereport, elog, palloc or
  * CHECK_FOR_INTERRUPTS, and never exits: it is called in commit and abort
  * callbacks, where an error would take the whole cluster down.  It allocates
@@ -128,7 +131,10 @@ typedef struct StblStoreDriver
 						 char **canonical, int *error_kind, char *message, size_t message_size);
 	void		(*close) (void *store);
 
-	/* Starts a request; it may be done at return.  Any number may be in flight. */
+	/*
+	 * Starts a request; it may be done at return.  Any number may be in
+	 * flight.  What the second part held before is not looked at.
+	 */
 	void		(*submit) (void *store, StblRequest *req);
 
 	/*
@@ -141,7 +147,7 @@ typedef struct StblStoreDriver
 	/* Forgets a pending request at once; a write may still be applied. */
 	void		(*cancel) (void *store, StblRequest *req);
 
-	/* Frees what the driver allocated in a request that is done. */
+	/* Frees what the driver allocated in a request that is done or cancelled. */
 	void		(*release) (void *store, StblRequest *req);
 } StblStoreDriver;
 

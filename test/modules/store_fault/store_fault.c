@@ -9,8 +9,8 @@
  *		kill_before		the process dies before the operation
  *		kill_after		the process dies after it was applied
  *		lose_answer		it is applied, the answer is lost
- *		late_kill		a PUT is put aside, to land later; the process dies
- *		late_unknown	a PUT is put aside, to land later; the answer is lost
+ *		late_kill		a write is put aside, to land later; the process dies
+ *		late_unknown	a write is put aside, to land later; the answer is lost
  *		error			certainly not applied, may be sent again
  *		fail			certainly not applied, for good
  *		silent			no answer until the deadline
@@ -26,7 +26,11 @@
  *	 store_fault.log		file; a line for each counted operation:
  *							<pid> <n> <op> <key> <action>
  *
- * store_fault_land(url text, spool text) lets what was put aside land.
+ * store_fault_land(url text, spool text) lets what was put aside land, under
+ * its conditions, and returns how many of them were applied:
+ *
+ * CREATE FUNCTION store_fault_land(text, text) RETURNS int
+ *		AS '$libdir/supertable_store_fault', 'store_fault_land' LANGUAGE C STRICT;
  */
 #include "postgres.h"
 
@@ -62,6 +66,9 @@ static const struct config_enum_entry actions[] = {
 	{"error", A_ERROR, false}, {"fail", A_FAIL, false}, {"silent", A_SILENT, false}, {"stop", A_STOP, false},
 	{"truncate", A_TRUNCATE, false}, {"wrong_etag", A_WRONG_ETAG, false}, {NULL, 0, false}
 };
+
+/* STBL_ERR_IO of the extension's common/error.h */
+#define ERROR_KIND_IO 7
 
 enum
 {
@@ -146,7 +153,7 @@ note(int n, const StblRequest *req, const char *what)
 		return;
 	len = snprintf(line, sizeof(line), "%d %d %s %s %s\n", (int) getpid(), n, op_names[req->op],
 				   req->key[0] ? req->key : "-", what);
-	(void) !write(fd, line, len);
+	(void) !write(fd, line, Min(len, (int) sizeof(line) - 1));
 	close(fd);
 }
 
@@ -163,35 +170,46 @@ decide(const StblRequest *req)
 		n_counted++;
 		if (fault_at > 0 && n_counted >= fault_at && n_counted < fault_at + fault_repeat)
 			action = fault_action;
+		/* only a write can land later */
+		if ((action == A_LATE_KILL || action == A_LATE_UNKNOWN) && !is_write(req->op))
+			action = A_NONE;
 		note(n_counted, req, actions[action].name);
 	}
 	return action;
 }
 
-/* Puts a PUT aside: op, key, etag and data in one file. */
-static void
+/* Puts a PUT aside: op, key, etag and data in one file.  It appears whole or not at all. */
+static bool
 put_aside(const StblRequest *req)
 {
 	char		path[1200];
-	int			fd;
+	char		temp[1200];
+	FILE	   *f;
 	uint32		head[4] = {req->op, strlen(req->key), req->etag ? strlen(req->etag) : 0, req->data_len};
+	bool		ok;
+	int			len;
 
-	snprintf(path, sizeof(path), "%s/%020lld.%d.%d", spool_dir, (long long) now_us(), (int) getpid(), spool_seq++);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return;
-	(void) !write(fd, head, sizeof(head));
-	(void) !write(fd, req->key, head[1]);
-	(void) !write(fd, req->etag ? req->etag : "", head[2]);
-	(void) !write(fd, req->data, req->data_len);
-	close(fd);
+	len = snprintf(path, sizeof(path), "%s/%020lld.%d.%d", spool_dir, (long long) now_us(), (int) getpid(), spool_seq);
+	if (len >= (int) sizeof(path))
+		return false;
+	snprintf(temp, sizeof(temp), "%s/.%d.%d", spool_dir, (int) getpid(), spool_seq++);
+	f = fopen(temp, "wb");
+	if (f == NULL)
+		return false;
+	ok = fwrite(head, sizeof(head), 1, f) == 1 &&
+		fwrite(req->key, 1, head[1], f) == head[1] &&
+		fwrite(req->etag ? req->etag : "", 1, head[2], f) == head[2] &&
+		(head[3] == 0 || fwrite(req->data, 1, head[3], f) == head[3]);
+	ok = fclose(f) == 0 && ok;
+	ok = ok && rename(temp, path) == 0;
+	return ok;
 }
 
 static void
 answer(StblRequest *req, StblStatus status, const char *message)
 {
 	req->status = status;
-	req->error_kind = 7;		/* IO */
+	req->error_kind = ERROR_KIND_IO;
 	req->store_time_us = now_us();
 	snprintf(req->message, sizeof(req->message), "%s", message);
 }
@@ -296,12 +314,15 @@ fault_submit(void *store, StblRequest *req)
 			raise(SIGSTOP);
 			break;
 		case A_LATE_KILL:
-			put_aside(req);
-			kill(getpid(), SIGKILL);
-			break;
+			if (put_aside(req))
+				kill(getpid(), SIGKILL);
+			answer(req, STBL_ST_FAILED, "could not write to store_fault.spool");
+			return;
 		case A_LATE_UNKNOWN:
-			put_aside(req);
-			answer(req, STBL_ST_UNKNOWN, "the answer was lost");
+			if (put_aside(req))
+				answer(req, STBL_ST_UNKNOWN, "the answer was lost");
+			else
+				answer(req, STBL_ST_FAILED, "could not write to store_fault.spool");
 			return;
 		case A_ERROR:
 			answer(req, STBL_ST_TRANSIENT, "injected error");
@@ -313,6 +334,11 @@ fault_submit(void *store, StblRequest *req)
 			break;
 	}
 	u = calloc(1, sizeof(Under));
+	if (u == NULL)
+	{
+		answer(req, STBL_ST_FAILED, "out of memory");
+		return;
+	}
 	u->outer = req;
 	u->action = action;
 	u->silent = action == A_SILENT;
@@ -403,8 +429,13 @@ fault_open(const char *url, const StblStoreOption *options, int n_options,
 	char		scheme[32] = "";
 	FaultStore *s = calloc(1, sizeof(FaultStore));
 
+	if (s == NULL)
+	{
+		snprintf(message, message_size, "out of memory");
+		return NULL;
+	}
 	strlcpy(scheme, rest, Min(sizeof(scheme), strcspn(rest, ":") + 1));
-	s->inner = lookup(scheme);
+	s->inner = lookup != NULL ? lookup(scheme) : NULL;
 	if (s->inner != NULL)
 		s->handle = s->inner->open(rest, options, n_options, canonical, error_kind, message, message_size);
 	else
@@ -501,9 +532,8 @@ store_fault_land(PG_FUNCTION_ARGS)
 	int			n = 0;
 	int			landed = 0;
 
-	lookup = (StblStoreLookup) *find_rendezvous_variable(STBL_STORE_LOOKUP);
-	if (lookup == NULL || dir == NULL)
-		ereport(ERROR, (errmsg("the extension is not loaded, or \"%s\" is no directory", spool)));
+	if (dir == NULL)
+		ereport(ERROR, (errcode_for_file_access(), errmsg("could not open directory \"%s\": %m", spool)));
 	strlcpy(scheme, url, Min(sizeof(scheme), strcspn(url, ":") + 1));
 	inner = lookup(scheme);
 	handle = inner ? inner->open(url, NULL, 0, &canonical, &kind, message, sizeof(message)) : NULL;
@@ -514,7 +544,7 @@ store_fault_land(PG_FUNCTION_ARGS)
 			names[n++] = psprintf("%s/%s", spool, de->d_name);
 	closedir(dir);
 	qsort(names, n, sizeof(char *), compare_names);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++)	/* in the order in which they were sent */
 		landed += land_one(inner, handle, names[i]);
 	inner->close(handle);
 	free(canonical);
@@ -536,28 +566,33 @@ restart_random(int newval, void *extra)
 void
 _PG_init(void)
 {
-	StblStoreRegister reg = (StblStoreRegister) *find_rendezvous_variable(STBL_STORE_REGISTER);
+	StblStoreRegister reg;
+
+	/* the hook's other side may not be there yet, if a function of this module comes first */
+	if (*find_rendezvous_variable(STBL_STORE_REGISTER) == NULL)
+		load_file("$libdir/supertable", false);
+	reg = (StblStoreRegister) *find_rendezvous_variable(STBL_STORE_REGISTER);
 
 	DefineCustomIntVariable("store_fault.at", "Operation at which it happens.", NULL, &fault_at, 0, 0, INT_MAX,
-							PGC_USERSET, 0, NULL, restart_count, NULL);
+							PGC_SUSET, 0, NULL, restart_count, NULL);
 	DefineCustomEnumVariable("store_fault.ops", "Which operations are counted.", NULL, &fault_ops, OPS_WRITE, op_classes,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("store_fault.action", "What happens.", NULL, &fault_action, A_NONE, actions,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("store_fault.repeat", "To how many operations.", NULL, &fault_repeat, 1, 1, INT_MAX / 2,
-							PGC_USERSET, 0, NULL, NULL, NULL);
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("store_fault.error_rate", "Share of transient errors.", NULL, &error_rate, 0, 0, 1,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("store_fault.seed", "Seed of random errors.", NULL, &seed, 0, 0, INT_MAX,
-							PGC_USERSET, 0, NULL, restart_random, NULL);
+							PGC_SUSET, 0, NULL, restart_random, NULL);
 	DefineCustomIntVariable("store_fault.latency_ms", "Delay of each answer.", NULL, &latency_ms, 0, 0, 60000,
-							PGC_USERSET, 0, NULL, NULL, NULL);
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("store_fault.non_atomic", "Conditions are checked before, not with, the write.", NULL,
-							 &non_atomic, false, PGC_USERSET, 0, NULL, NULL, NULL);
+							 &non_atomic, false, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("store_fault.spool", "Directory of PUTs put aside.", NULL, &spool_dir, "",
-							   PGC_USERSET, 0, NULL, NULL, NULL);
+							   PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("store_fault.log", "File that operations are appended to.", NULL, &log_path, "",
-							   PGC_USERSET, 0, NULL, NULL, NULL);
+							   PGC_SUSET, 0, NULL, NULL, NULL);
 	lookup = (StblStoreLookup) *find_rendezvous_variable(STBL_STORE_LOOKUP);
 	if (reg != NULL)
 		reg(&fault_driver);

@@ -92,7 +92,7 @@ stbl_superfile_open(StblTable *table, const char *path, uint64 size, const uint8
 }
 
 void
-stbl_superfile_read(StblSuperfile *sf, int row_group, int n, const int *leaves, StblColVec *out)
+stbl_superfile_read(StblSuperfile *sf, int row_group, int n, const int *leaves, StblColVec *const *out)
 {
 	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
 	StblPqRowGroup *rg = &sf->meta->row_groups[row_group];
@@ -114,9 +114,9 @@ stbl_superfile_read(StblSuperfile *sf, int row_group, int n, const int *leaves, 
 		MemoryContext scratch = AllocSetContextCreate(cxt, "supertable decode", ALLOCSET_DEFAULT_SIZES);
 		StblError	err;
 
-		stbl_colvec_init(&out[i], mem, node->max_rep > 0, kind, width);
+		stbl_colvec_init(out[i], mem, node->max_rep > 0, kind, width);
 		MemoryContextSwitchTo(scratch);
-		if (!stbl_pq_read_column(stbl_mem_in(scratch), sf->meta, row_group, leaves[i], data, chunk->length, &out[i], &err))
+		if (!stbl_pq_read_column(stbl_mem_in(scratch), sf->meta, row_group, leaves[i], data, chunk->length, out[i], &err))
 			stbl_superfile_throw(sf, &err);
 		MemoryContextSwitchTo(cxt);
 		MemoryContextDelete(scratch);

@@ -25,7 +25,7 @@ extern StblSuperfile *stbl_superfile_open(StblTable *table, const char *path, ui
  * initialised here in CurrentMemoryContext; all requests are in flight at
  * once.
  */
-extern void stbl_superfile_read(StblSuperfile *sf, int row_group, int n, const int *leaves, StblColVec *out);
+extern void stbl_superfile_read(StblSuperfile *sf, int row_group, int n, const int *leaves, StblColVec *const *out);
 
 /* Raises err about a superfile, naming it. */
 extern void stbl_superfile_throw(const StblSuperfile *sf, const StblError *err) __attribute__((noreturn));

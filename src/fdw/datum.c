@@ -565,28 +565,9 @@ string_datum(StblColumn *column, const StblVec *vec, size_t i)
 	}
 }
 
-/* A stored time in microseconds since the Unix epoch. */
-static int64
-stored_us(const StblPqNode *leaf, int64 v)
-{
-	if (leaf != NULL && leaf->logical == STBL_PQL_TIMESTAMP_MS)
-	{
-		int64		us;
-
-		if (pg_mul_s64_overflow(v, 1000, &us))
-			ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-		return us;
-	}
-	if (leaf != NULL && leaf->logical == STBL_PQL_TIMESTAMP_NS)
-		return v / 1000 - (v % 1000 < 0);
-	return v;
-}
-
 static Datum
-timestamp_datum(const StblPqNode *leaf, int64 v)
+timestamp_datum(int64 us)
 {
-	int64		us = stored_us(leaf, v);
-
 	if (us < MIN_TIMESTAMP + EPOCH_US)
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
 	return TimestampGetDatum(us - EPOCH_US);
@@ -610,7 +591,7 @@ float_datum(StblColumn *column, const StblVec *vec, size_t i)
 }
 
 static Datum
-value_datum(StblColumn *column, const StblPqNode *leaf, const StblVec *vec, size_t i)
+value_datum(StblColumn *column, const StblVec *vec, size_t i)
 {
 	switch (column->elemtype)
 	{
@@ -631,14 +612,14 @@ value_datum(StblColumn *column, const StblPqNode *leaf, const StblVec *vec, size
 			return date_datum(integer_at(vec, i));
 		case TIMESTAMPTZOID:
 		case TIMESTAMPOID:
-			return timestamp_datum(leaf, integer_at(vec, i));
+			return timestamp_datum(integer_at(vec, i));
 		default:
 			return string_datum(column, vec, i);
 	}
 }
 
 static Datum
-array_datum(StblColumn *column, const StblPqNode *leaf, const StblColVec *vec, size_t row)
+array_datum(StblColumn *column, const StblColVec *vec, size_t row)
 {
 	size_t		first = vec->row_offsets[row];
 	size_t		n = vec->row_offsets[row + 1] - first;
@@ -657,21 +638,114 @@ array_datum(StblColumn *column, const StblPqNode *leaf, const StblColVec *vec, s
 	for (size_t i = 0; i < n; i++)
 	{
 		nulls[i] = !vec->elem.valid[first + i];
-		values[i] = nulls[i] ? (Datum) 0 : value_datum(column, leaf, &vec->elem, first + i);
+		values[i] = nulls[i] ? (Datum) 0 : value_datum(column, &vec->elem, first + i);
 	}
 	dim = (int) n;
 	return PointerGetDatum(construct_md_array(values, nulls, 1, &dim, &lbound, column->elemtype,
 											  column->elemlen, column->elembyval, column->elemalign));
 }
 
-Datum
-stbl_column_datum(StblColumn *column, const StblPqNode *leaf, const StblColVec *vec, size_t row, bool *isnull)
+/* Row i of those asked for. */
+#define ROW(i) (rows ? rows[i] : first + (i))
+
+/* Text of a server whose encoding is the storage's, laid out in one piece of memory. */
+static void
+text_datums(const StblVec *vec, const uint32_t *rows, size_t first, int n, Datum *values, const bool *isnull)
 {
+	Size		size = 0;
+	char	   *p;
+
+	for (int i = 0; i < n; i++)
+	{
+		size_t		r = ROW(i);
+		size_t		len = vec->offsets[r + 1] - vec->offsets[r];
+
+		if (len > MaxAllocSize - VARHDRSZ)
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("a stored value of %zu bytes is too long", len)));
+		size += INTALIGN(len + VARHDRSZ);
+	}
+	p = MemoryContextAllocHuge(CurrentMemoryContext, size + 1);
+	for (int i = 0; i < n; i++)
+	{
+		size_t		r = ROW(i);
+		size_t		len = vec->offsets[r + 1] - vec->offsets[r];
+
+		if (isnull[i])
+			continue;
+		SET_VARSIZE(p, len + VARHDRSZ);
+		memcpy(VARDATA(p), vec->bytes + vec->offsets[r], len);
+		values[i] = PointerGetDatum(p);
+		p += INTALIGN(len + VARHDRSZ);
+	}
+}
+
+static bool
+is_plain_text(const StblColumn *column)
+{
+	switch (column->elemtype)
+	{
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+			return GetDatabaseEncoding() == PG_UTF8;
+		case BYTEAOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Whether the vector's numbers are the type's Datums, but for a shift of the epoch. */
+static bool
+is_plain_number(const StblColumn *column, const StblVec *vec)
+{
+	return (column->elemtype == INT8OID && vec->kind == STBL_VEC_I64) ||
+		(column->elemtype == INT4OID && vec->kind == STBL_VEC_I32) ||
+		(column->elemtype == FLOAT8OID && vec->kind == STBL_VEC_F64);
+}
+
+static void
+number_datums(const StblVec *vec, const uint32_t *rows, size_t first, int n, Datum *values)
+{
+	if (vec->kind == STBL_VEC_I32)
+		for (int i = 0; i < n; i++)
+			values[i] = Int32GetDatum(((const int32 *) vec->values)[ROW(i)]);
+	else if (vec->kind == STBL_VEC_I64)
+		for (int i = 0; i < n; i++)
+			values[i] = Int64GetDatum(((const int64 *) vec->values)[ROW(i)]);
+	else
+		for (int i = 0; i < n; i++)
+			values[i] = Float8GetDatum(((const float8 *) vec->values)[ROW(i)]);
+}
+
+void
+stbl_column_datums(StblColumn *column, const StblColVec *vec, const uint32_t *rows, size_t first, int n,
+				   Datum *values, bool *isnull)
+{
+	const StblVec *elem = &vec->elem;
+
 	if (column->is_array)
 	{
-		*isnull = !vec->row_valid[row];
-		return *isnull ? (Datum) 0 : array_datum(column, leaf, vec, row);
+		for (int i = 0; i < n; i++)
+		{
+			size_t		r = ROW(i);
+
+			isnull[i] = !vec->row_valid[r];
+			values[i] = isnull[i] ? (Datum) 0 : array_datum(column, vec, r);
+		}
+		return;
 	}
-	*isnull = !vec->elem.valid[row];
-	return *isnull ? (Datum) 0 : value_datum(column, leaf, &vec->elem, row);
+	if (elem->n_null == 0)
+		memset(isnull, false, n);
+	else
+		for (int i = 0; i < n; i++)
+			isnull[i] = !elem->valid[ROW(i)];
+	if (is_plain_number(column, elem))
+		number_datums(elem, rows, first, n, values);
+	else if (is_plain_text(column))
+		text_datums(elem, rows, first, n, values, isnull);
+	else
+		for (int i = 0; i < n; i++)
+			values[i] = isnull[i] ? (Datum) 0 : value_datum(column, elem, ROW(i));
 }

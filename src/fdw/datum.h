@@ -42,9 +42,10 @@ extern void stbl_column_match(const StblColumn *column, const StblField *stored,
 extern void stbl_column_append(StblColumn *column, StblColVec *vec, Datum value, bool isnull);
 
 /*
- * The value at a row of a vector read from a leaf (NULL: a vector of our own
- * batch).  By-reference results are palloc'd in CurrentMemoryContext.
+ * The values at n rows of a vector (rows NULL: from row first on), timestamps
+ * in microseconds.  By-reference results are palloc'd in CurrentMemoryContext.
  */
-extern Datum stbl_column_datum(StblColumn *column, const StblPqNode *leaf, const StblColVec *vec, size_t row, bool *isnull);
+extern void stbl_column_datums(StblColumn *column, const StblColVec *vec, const uint32_t *rows, size_t first, int n,
+							   Datum *values, bool *isnull);
 
 #endif							/* STBL_DATUM_H */

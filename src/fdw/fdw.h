@@ -11,8 +11,12 @@
 /* plan.c */
 extern void stbl_fdw_plan_routines(FdwRoutine *routine);
 
-/* The columns a scan must read, in fdw_private: a list of attribute numbers. */
+/*
+ * fdw_private of a scan: the columns it returns (a list of attribute
+ * numbers), and its filter (see filter.h), whose constants are in fdw_exprs.
+ */
 #define STBL_PRIVATE_ATTRS 0
+#define STBL_PRIVATE_FILTER 1
 
 /* scan.c */
 extern void stbl_fdw_scan_routines(FdwRoutine *routine);

@@ -20,6 +20,7 @@
 
 #include "common/compat.h"
 #include "fdw/fdw.h"
+#include "fdw/filter.h"
 #include "fdw/options.h"
 
 static void
@@ -65,22 +66,56 @@ supertableGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 										  NIL, rel->lateral_relids, NULL, NIL));
 }
 
+/*
+ * Divides clauses: those a scan decides itself are described in *descriptions
+ * with their constants in *exprs, and returned; the others are left in
+ * *clauses.
+ */
+static List *
+split_clauses(Relation relation, Index relid, List **clauses, List **descriptions, List **exprs)
+{
+	int			n_columns;
+	StblColumn *columns = stbl_columns(RelationGetDescr(relation), &n_columns);
+	List	   *ours = NIL;
+	List	   *theirs = NIL;
+	ListCell   *lc;
+
+	foreach(lc, *clauses)
+	{
+		Node	   *description = stbl_filter_describe(columns, n_columns, relid, lfirst(lc), exprs);
+
+		if (description == NULL)
+			theirs = lappend(theirs, lfirst(lc));
+		else
+		{
+			*descriptions = lappend(*descriptions, description);
+			ours = lappend(ours, lfirst(lc));
+		}
+	}
+	*clauses = theirs;
+	return ours;
+}
+
 static ForeignScan *
 supertableGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 						 List *tlist, List *clauses, Plan *outer_plan)
 {
 	Bitmapset  *used = NULL;
 	List	   *attrs = NIL;
+	List	   *descriptions = NIL;
+	List	   *exprs = NIL;
+	List	   *pushed;
 	Relation	relation;
 	int			natts;
 	bool		whole_row;
 
+	relation = table_open(relid, NoLock);
 	clauses = extract_actual_clauses(clauses, false);
+	pushed = split_clauses(relation, rel->relid, &clauses, &descriptions, &exprs);
 	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
 	pull_varattnos((Node *) tlist, rel->relid, &used);
 	pull_varattnos((Node *) clauses, rel->relid, &used);
 
-	relation = table_open(relid, NoLock);
 	natts = RelationGetNumberOfAttributes(relation);
 	whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
 	for (int attno = 1; attno <= natts; attno++)
@@ -88,7 +123,7 @@ supertableGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignP
 			(whole_row || bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, used)))
 			attrs = lappend_int(attrs, attno);
 	table_close(relation, NoLock);
-	return make_foreignscan(tlist, clauses, rel->relid, NIL, list_make1(attrs), NIL, NIL, outer_plan);
+	return make_foreignscan(tlist, clauses, rel->relid, exprs, list_make2(attrs, descriptions), NIL, pushed, outer_plan);
 }
 
 /*

@@ -1,73 +1,35 @@
-/*
- * Scan: the live superfiles of the statement's snapshot, then the rows of the
- * transaction's own record; one row group in memory at a time.
- *
- * What the statement sees is settled at its beginning: the snapshot, and of
- * the transaction's own changes those with a lower command id.  So a scan
- * never meets what its own statement writes.
- */
+/* Scan: rows of a source as tuples, a few hundred at a time. */
 #include "postgres.h"
-
-#include <roaring/roaring.h>
 
 #include "access/sysattr.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/plannodes.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/ruleutils.h"
 
 #include "common/compat.h"
-#include "common/pgmem.h"
-#include "delta/superfile.h"
 #include "fdw/fdw.h"
 #include "fdw/options.h"
+#include "fdw/source.h"
 
-/* A column the scan reads. */
-typedef struct ScanColumn
-{
-	StblColumn *column;
-	const StblField *field;		/* as stored; NULL: storage lacks it */
-	int			leaf;			/* in the superfile at hand; -1: reads as NULL */
-	int			slot;			/* index into vecs, -1 */
-	const StblPqNode *node;
-	int			batch_column;	/* in a batch of our own rows; -1 */
-} ScanColumn;
+/* Rows that are made Datums at once. */
+#define CHUNK_ROWS 512
 
 typedef struct StblScan
 {
-	StblTxnTable *tt;
-	StblTable  *table;
-	StblSnapshot *snapshot;
-	CommandId	curcid;
-	StblColumn *columns;
-	int			n_scan;
-	ScanColumn *scan;
-	StblStoreCounters before;	/* counters when the scan began */
-
-	/* what is left to read */
-	StblFile   *next_file;
-	int			n_parts;
-	int			next_part;
-	StblOwnPart *parts;
-
-	/* the superfile or batch at hand */
-	MemoryContext file_cxt;
-	MemoryContext group_cxt;
-	MemoryContext row_cxt;
-	StblSuperfile *sf;
-	StblBatch  *batch;
-	uint32		file_no;
-	roaring_bitmap_t *hidden;
-	int			next_group;
-	StblColVec *vecs;
-	uint32		first_position; /* of row 0 of what is loaded */
-	uint32		n_loaded;
-	uint32		row;
-
-	int64		n_superfiles;	/* read */
-	int64		n_row_groups;
+	StblSource *source;
+	List	   *expr_states;
+	uint32		next;			/* of the block's selected rows, the next chunk's first */
+	int			n_chunk;
+	int			at;				/* of the chunk, the next row */
+	uint32		rows[CHUNK_ROWS];
+	Datum	  **values;			/* one a wanted column */
+	bool	  **isnull;
+	MemoryContext chunk_cxt;
 } StblScan;
 
 void
@@ -87,51 +49,6 @@ stbl_address_unpack(ItemPointer tid, uint32 *file_no, uint32 *position)
 	*position = (uint32) (v & STBL_MAX_POSITION);
 }
 
-/* ---- set-up ---- */
-
-static StblColumn *
-find_column(StblColumn *columns, int n, AttrNumber attnum)
-{
-	for (int i = 0; i < n; i++)
-		if (columns[i].attnum == attnum)
-			return &columns[i];
-	elog(ERROR, "attribute %d is not a column", attnum);
-	return NULL;
-}
-
-static void
-set_up_columns(StblScan *s, Relation rel, List *attrs)
-{
-	int			n;
-	ListCell   *lc;
-
-	s->columns = stbl_columns(RelationGetDescr(rel), &n);
-	s->scan = palloc0(sizeof(ScanColumn) * (list_length(attrs) + 1));
-	if (s->snapshot->version >= 0)
-		for (int i = 0; i < n; i++)
-		{
-			int			j = stbl_schema_find(&s->snapshot->schema, s->columns[i].field.name);
-
-			if (j >= 0)
-				stbl_column_match(&s->columns[i], &s->snapshot->schema.fields[j], s->table->root, false);
-			else
-				ereport(ERROR,
-						(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-						 errmsg("column \"%s\" does not exist in the stored schema of table \"%s\"",
-								s->columns[i].name, s->table->root),
-						 errhint("Columns are matched by name; declare the foreign table with the stored columns.")));
-		}
-	foreach(lc, attrs)
-	{
-		ScanColumn *c = &s->scan[s->n_scan++];
-		int			j;
-
-		c->column = find_column(s->columns, n, lfirst_int(lc));
-		j = stbl_schema_find(&s->snapshot->schema, c->column->field.name);
-		c->field = j >= 0 ? &s->snapshot->schema.fields[j] : NULL;
-	}
-}
-
 /* Whether the statement changes the rows that this scan finds. */
 static bool
 is_written(ForeignScan *plan, EState *estate)
@@ -146,230 +63,93 @@ supertableBeginForeignScan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState	   *estate = node->ss.ps.state;
-	Relation	rel = node->ss.ss_currentRelation;
 	StblScan   *s;
+	Bitmapset  *wanted = NULL;
+	ListCell   *lc;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	s = palloc0(sizeof(StblScan));
-	s->tt = stbl_relation_txn(rel, STBL_SCAN_CHECK_AS_USER(plan, estate));
-	s->table = stbl_txn_storage(s->tt);
-	s->before = *stbl_store_counters(s->table->store);
-	if (is_written(plan, estate))
-		stbl_txn_publish_owed(s->tt);
-	s->snapshot = stbl_txn_snapshot(s->tt, estate, estate->es_query_cxt);
-	s->curcid = estate->es_snapshot->curcid;
-	set_up_columns(s, rel, list_nth(plan->fdw_private, STBL_PRIVATE_ATTRS));
-	s->file_cxt = AllocSetContextCreate(estate->es_query_cxt, "supertable scan superfile", ALLOCSET_DEFAULT_SIZES);
-	s->group_cxt = AllocSetContextCreate(estate->es_query_cxt, "supertable scan row group", ALLOCSET_DEFAULT_SIZES);
-	s->row_cxt = AllocSetContextCreate(estate->es_query_cxt, "supertable scan row", ALLOCSET_DEFAULT_SIZES);
-	s->parts = stbl_txn_own_parts(s->tt, s->curcid, &s->n_parts);
-	s->next_file = s->snapshot->first;
-	if (s->snapshot->version < 0 && s->n_parts == 0)
-		ereport(NOTICE,
-				(errmsg("supertable \"%s\" has no data on storage yet", RelationGetRelationName(rel)),
-				 errdetail("The first write creates it at \"%s\".", s->table->root)));
+	foreach(lc, (List *) list_nth(plan->fdw_private, STBL_PRIVATE_ATTRS))
+		wanted = bms_add_member(wanted, lfirst_int(lc));
+	s->expr_states = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
+	s->source = stbl_source_begin(node->ss.ss_currentRelation, STBL_SCAN_CHECK_AS_USER(plan, estate), estate, wanted,
+								  list_nth(plan->fdw_private, STBL_PRIVATE_FILTER), s->expr_states,
+								  node->ss.ps.ps_ExprContext, is_written(plan, estate));
+	s->chunk_cxt = AllocSetContextCreate(estate->es_query_cxt, "supertable scan rows", ALLOCSET_DEFAULT_SIZES);
+	s->values = palloc0(sizeof(Datum *) * (s->source->n_columns + 1));
+	s->isnull = palloc0(sizeof(bool *) * (s->source->n_columns + 1));
+	for (int i = 0; i < s->source->n_columns; i++)
+	{
+		s->values[i] = palloc(sizeof(Datum) * CHUNK_ROWS);
+		s->isnull[i] = palloc(sizeof(bool) * CHUNK_ROWS);
+	}
 	node->fdw_state = s;
 }
 
-/* ---- going on to what is next ---- */
-
-static void
-close_current(StblScan *s)
-{
-	s->sf = NULL;
-	s->batch = NULL;
-	s->hidden = NULL;
-	s->n_loaded = s->row = 0;
-	s->next_group = 0;
-	MemoryContextReset(s->group_cxt);
-	MemoryContextReset(s->file_cxt);
-}
-
-static void
-open_superfile(StblScan *s, const char *path, uint64 size, const uint8 *image)
-{
-	StblError	err;
-	int			n_vecs = 0;
-
-	s->sf = stbl_superfile_open(s->table, path, size, image);
-	for (int i = 0; i < s->n_scan; i++)
-	{
-		ScanColumn *c = &s->scan[i];
-
-		/* Our own images are written in the record's schema, whatever the snapshot says. */
-		if (!stbl_schema_match_file(&s->sf->meta->schema, c->field ? c->field : &c->column->field, &c->leaf, &err))
-			stbl_superfile_throw(s->sf, &err);
-		c->slot = c->leaf < 0 ? -1 : n_vecs++;
-		c->node = c->leaf < 0 ? NULL : &s->sf->meta->schema.nodes[s->sf->meta->schema.leaf_nodes[c->leaf]];
-	}
-	s->n_superfiles++;
-}
-
-/* Opens the next committed superfile with rows to show; false when there is none. */
+/* Makes Datums of the next rows; false at the end. */
 static bool
-next_committed(StblScan *s)
+next_chunk(StblScan *s)
 {
-	while (s->next_file != NULL)
-	{
-		StblFile   *f = s->next_file;
-		const roaring_bitmap_t *gone;
-		roaring_bitmap_t *own;
-		MemoryContext old;
-
-		s->next_file = f->next;
-		close_current(s);
-		old = MemoryContextSwitchTo(s->file_cxt);
-		s->file_no = stbl_txn_file_no(s->tt, f);
-		gone = stbl_file_tombstones(s->table, f);
-		own = stbl_txn_deleted(s->tt, s->file_no, s->curcid);
-		if (own != NULL && gone != NULL)
-			roaring_bitmap_or_inplace(own, gone);
-		s->hidden = own != NULL ? own : (roaring_bitmap_t *) gone;
-		if (f->n_rows < 0 || s->hidden == NULL ||
-			roaring_bitmap_get_cardinality(s->hidden) < (uint64) f->n_rows)
-		{
-			open_superfile(s, f->path, f->size, NULL);
-			MemoryContextSwitchTo(old);
-			return true;
-		}
-		MemoryContextSwitchTo(old);
-	}
-	return false;
-}
-
-static bool
-next_own(StblScan *s)
-{
-	StblOwnPart *part;
+	StblSource *src = s->source;
 	MemoryContext old;
 
-	if (s->next_part >= s->n_parts)
-		return false;
-	part = &s->parts[s->next_part++];
-	close_current(s);
-	s->file_no = part->file_no;
-	s->hidden = part->hidden;
-	if (part->batch == NULL)
+	s->at = 0;
+	if (s->next >= src->n_selected)
 	{
-		old = MemoryContextSwitchTo(s->file_cxt);
-		open_superfile(s, part->path, part->size, part->image);
-		MemoryContextSwitchTo(old);
-		return true;
-	}
-	s->batch = part->batch;
-	s->first_position = part->first_position;
-	s->n_loaded = part->n_rows;
-	s->row = 0;
-	for (int i = 0; i < s->n_scan; i++)
-		s->scan[i].batch_column = stbl_schema_find(stbl_batch_schema(s->batch), s->scan[i].column->field.name);
-	return true;
-}
-
-/* Loads the next row group of the superfile at hand; false at its end. */
-static bool
-next_row_group(StblScan *s)
-{
-	StblPqMeta *meta = s->sf->meta;
-	int		   *leaves;
-	int			n = 0;
-	MemoryContext old;
-
-	while (s->next_group < meta->n_row_groups)
-	{
-		StblPqRowGroup *rg = &meta->row_groups[s->next_group];
-
-		if (rg->n_rows == 0 ||
-			(s->hidden != NULL &&
-			 roaring_bitmap_range_cardinality(s->hidden, rg->first_row, rg->first_row + rg->n_rows) == (uint64) rg->n_rows))
+		s->next = 0;
+		if (!stbl_source_next(src))
 		{
-			s->next_group++;
-			continue;
-		}
-		if (rg->first_row + rg->n_rows > STBL_MAX_POSITION)
-			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-							errmsg("superfile \"%s\" has more than %u rows", s->sf->path, STBL_MAX_POSITION)));
-		MemoryContextReset(s->group_cxt);
-		old = MemoryContextSwitchTo(s->group_cxt);
-		leaves = palloc(sizeof(int) * (s->n_scan + 1));
-		s->vecs = palloc0(sizeof(StblColVec) * (s->n_scan + 1));
-		for (int i = 0; i < s->n_scan; i++)
-			if (s->scan[i].leaf >= 0)
-				leaves[n++] = s->scan[i].leaf;
-		stbl_superfile_read(s->sf, s->next_group, n, leaves, s->vecs);
-		MemoryContextSwitchTo(old);
-		s->first_position = rg->first_row;
-		s->n_loaded = rg->n_rows;
-		s->row = 0;
-		s->next_group++;
-		s->n_row_groups++;
-		return true;
-	}
-	return false;
-}
-
-/* Makes row s->row the next one to show; false at the end. */
-static bool
-advance(StblScan *s)
-{
-	for (;;)
-	{
-		while (s->row < s->n_loaded)
-		{
-			if (s->hidden == NULL || !roaring_bitmap_contains(s->hidden, s->first_position + s->row))
-				return true;
-			s->row++;
-		}
-		CHECK_FOR_INTERRUPTS();
-		if (s->sf != NULL && next_row_group(s))
-			continue;
-		if (!next_committed(s) && !next_own(s))
-		{
-			close_current(s);
+			s->n_chunk = 0;
 			return false;
 		}
 	}
-}
-
-static void
-fill_slot(StblScan *s, TupleTableSlot *slot)
-{
-	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
-	for (int i = 0; i < s->n_scan; i++)
+	s->n_chunk = Min(src->n_selected - s->next, CHUNK_ROWS);
+	for (int i = 0; i < s->n_chunk; i++)
+		s->rows[i] = src->selected ? src->selected[s->next + i] : s->next + i;
+	MemoryContextReset(s->chunk_cxt);
+	old = MemoryContextSwitchTo(s->chunk_cxt);
+	for (int i = 0; i < src->n_columns; i++)
 	{
-		ScanColumn *c = &s->scan[i];
-		int			att = c->column->attnum - 1;
+		StblSourceColumn *c = &src->columns[i];
 
-		if (s->batch != NULL)
-		{
-			if (c->batch_column >= 0)
-				slot->tts_values[att] = stbl_column_datum(c->column, NULL, stbl_batch_columns(s->batch)[c->batch_column],
-														  s->row, &slot->tts_isnull[att]);
-		}
-		else if (c->slot >= 0)
-			slot->tts_values[att] = stbl_column_datum(c->column, c->node, &s->vecs[c->slot],
-													  s->row, &slot->tts_isnull[att]);
+		if (!c->is_wanted)
+			continue;
+		if (c->data == NULL)
+			memset(s->isnull[i], true, s->n_chunk);
+		else
+			stbl_column_datums(c->column, c->data, src->selected ? s->rows : NULL, s->next, s->n_chunk,
+							   s->values[i], s->isnull[i]);
 	}
+	MemoryContextSwitchTo(old);
+	s->next += s->n_chunk;
+	return true;
 }
 
 static TupleTableSlot *
 supertableIterateForeignScan(ForeignScanState *node)
 {
 	StblScan   *s = node->fdw_state;
+	StblSource *src = s->source;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	MemoryContext old;
 
 	ExecClearTuple(slot);
-	MemoryContextReset(s->row_cxt);
-	if (!advance(s))
+	if (s->at >= s->n_chunk && !next_chunk(s))
 		return slot;
-	old = MemoryContextSwitchTo(s->row_cxt);
-	fill_slot(s, slot);
-	MemoryContextSwitchTo(old);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
+	for (int i = 0; i < src->n_columns; i++)
+	{
+		int			att = src->columns[i].column->attnum - 1;
+
+		if (!src->columns[i].is_wanted)
+			continue;
+		slot->tts_values[att] = s->values[i][s->at];
+		slot->tts_isnull[att] = s->isnull[i][s->at];
+	}
 	ExecStoreVirtualTuple(slot);
-	stbl_address_pack(&slot->tts_tid, s->file_no, s->first_position + s->row);
+	stbl_address_pack(&slot->tts_tid, src->file_no, src->first_position + s->rows[s->at]);
 	slot->tts_tableOid = RelationGetRelid(node->ss.ss_currentRelation);
-	s->row++;
+	s->at++;
 	return slot;
 }
 
@@ -378,9 +158,9 @@ supertableReScanForeignScan(ForeignScanState *node)
 {
 	StblScan   *s = node->fdw_state;
 
-	close_current(s);
-	s->next_file = s->snapshot->first;
-	s->next_part = 0;
+	stbl_source_restart(s->source);
+	s->next = 0;
+	s->at = s->n_chunk = 0;
 }
 
 static void
@@ -388,22 +168,26 @@ supertableEndForeignScan(ForeignScanState *node)
 {
 	StblScan   *s = node->fdw_state;
 
-	if (s == NULL)
-		return;
-	for (int i = 0; i < s->n_parts; i++)
-		if (s->parts[i].batch != NULL)
-			stbl_batch_release(s->parts[i].batch);
-	s->n_parts = 0;
+	if (s != NULL)
+		stbl_source_end(s->source);
 	node->fdw_state = NULL;
 }
 
 static void
 supertableExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	StblScan   *s = node->fdw_state;
-	const StblStoreCounters *now;
-	int64		n = 0;
 
+	if (plan->fdw_recheck_quals != NIL)
+	{
+		List	   *context = set_deparse_context_plan(es->deparse_cxt, (Plan *) plan, NIL);
+		bool		prefixed = list_length(es->rtable) > 1 || es->verbose;
+
+		ExplainPropertyText("Storage Filter",
+							deparse_expression((Node *) make_ands_explicit(plan->fdw_recheck_quals), context, prefixed, false),
+							es);
+	}
 	if (s == NULL)
 	{
 		StblTable  *table = stbl_relation_table(RelationGetRelid(node->ss.ss_currentRelation), GetUserId(), false);
@@ -412,16 +196,9 @@ supertableExplainForeignScan(ForeignScanState *node, ExplainState *es)
 			ExplainPropertyInteger("Superfiles", NULL, table->current->n_files, es);
 		return;
 	}
-	now = stbl_store_counters(s->table->store);
-	for (int i = 0; i < STBL_N_OPS; i++)
-		n += now->n_ops[i] - s->before.n_ops[i];
-	ExplainPropertyInteger("Superfiles", NULL, s->snapshot->n_files, es);
-	if (!es->analyze)
-		return;
-	ExplainPropertyInteger("Superfiles Read", NULL, s->n_superfiles, es);
-	ExplainPropertyInteger("Row Groups Read", NULL, s->n_row_groups, es);
-	ExplainPropertyInteger("Storage Requests", NULL, n, es);
-	ExplainPropertyInteger("Bytes Read", NULL, now->bytes_read - s->before.bytes_read, es);
+	ExplainPropertyInteger("Superfiles", NULL, s->source->snapshot->n_files, es);
+	if (es->analyze)
+		stbl_source_explain(s->source, es);
 }
 
 static bool

@@ -70,6 +70,9 @@ plan_is_loud(Plan *plan)
 				return true;
 			break;
 		case T_ForeignScan:
+			if (expression_is_loud((Node *) ((ForeignScan *) plan)->fdw_recheck_quals, NULL))
+				return true;
+			break;
 		case T_ProjectSet:
 		case T_SeqScan:
 		case T_Sort:

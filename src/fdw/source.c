@@ -1,0 +1,523 @@
+/* Blocks of rows for scans and aggregates; see source.h. */
+#include "postgres.h"
+
+#include <roaring/roaring.h>
+
+#include "commands/explain.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "common/compat.h"
+#include "common/pgmem.h"
+#include "fdw/fdw.h"
+#include "fdw/source.h"
+
+/* ---- set-up ---- */
+
+static void
+add_column(StblSource *s, StblColumn *column, bool is_tested, bool is_wanted)
+{
+	StblSourceColumn *c = &s->columns[s->n_columns++];
+	int			j = stbl_schema_find(&s->snapshot->schema, column->field.name);
+
+	c->column = column;
+	c->field = j >= 0 ? &s->snapshot->schema.fields[j] : &column->field;
+	c->is_tested = is_tested;
+	c->is_wanted = is_wanted;
+}
+
+static void
+set_up_columns(StblSource *s, Relation rel, Bitmapset *wanted)
+{
+	Bitmapset  *tested = stbl_filter_attrs(s->descriptions, NULL);
+
+	s->all_columns = stbl_columns(RelationGetDescr(rel), &s->n_all);
+	s->columns = palloc0(sizeof(StblSourceColumn) * (s->n_all + 1));
+	for (int i = 0; i < s->n_all; i++)
+	{
+		StblColumn *column = &s->all_columns[i];
+		int			j = stbl_schema_find(&s->snapshot->schema, column->field.name);
+		bool		is_tested = bms_is_member(column->attnum, tested);
+		bool		is_wanted = bms_is_member(column->attnum, wanted);
+
+		if (s->snapshot->version >= 0)
+		{
+			if (j < 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+						 errmsg("column \"%s\" does not exist in the stored schema of table \"%s\"",
+								column->name, s->table->root),
+						 errhint("Columns are matched by name; declare the foreign table with the stored columns.")));
+			stbl_column_match(column, &s->snapshot->schema.fields[j], s->table->root, false);
+		}
+		if (is_tested || is_wanted)
+			add_column(s, column, is_tested, is_wanted);
+	}
+}
+
+StblSource *
+stbl_source_begin(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
+				  List *descriptions, List *expr_states, ExprContext *econtext, bool will_write)
+{
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	StblSource *s = palloc0(sizeof(StblSource));
+
+	s->cxt = estate->es_query_cxt;
+	s->tt = stbl_relation_txn(rel, userid);
+	s->table = stbl_txn_storage(s->tt);
+	s->before = *stbl_store_counters(s->table->store);
+	if (will_write)
+		stbl_txn_publish_owed(s->tt);
+	s->snapshot = stbl_txn_snapshot(s->tt, estate, s->cxt);
+	s->curcid = estate->es_snapshot->curcid;
+	s->descriptions = descriptions;
+	s->expr_states = expr_states;
+	s->econtext = econtext;
+	set_up_columns(s, rel, wanted);
+	s->filter_cxt = AllocSetContextCreate(s->cxt, "supertable scan filter", ALLOCSET_DEFAULT_SIZES);
+	s->file_cxt = AllocSetContextCreate(s->cxt, "supertable scan superfile", ALLOCSET_DEFAULT_SIZES);
+	s->group_cxt = AllocSetContextCreate(s->cxt, "supertable scan row group", ALLOCSET_DEFAULT_SIZES);
+	s->parts = stbl_txn_own_parts(s->tt, s->curcid, &s->n_parts);
+	s->next_file = s->snapshot->first;
+	if (s->snapshot->version < 0 && s->n_parts == 0)
+		ereport(NOTICE,
+				(errmsg("supertable \"%s\" has no data on storage yet", RelationGetRelationName(rel)),
+				 errdetail("The first write creates it at \"%s\".", s->table->root)));
+	MemoryContextSwitchTo(old);
+	return s;
+}
+
+static void
+compile_filter(StblSource *s)
+{
+	MemoryContext old;
+
+	if (s->is_compiled)
+		return;
+	MemoryContextReset(s->filter_cxt);
+	s->filter = NULL;
+	if (s->descriptions != NIL)
+	{
+		old = MemoryContextSwitchTo(s->filter_cxt);
+		s->filter = stbl_filter_compile(s->descriptions, s->expr_states, s->econtext, s->all_columns, s->n_all);
+		MemoryContextSwitchTo(old);
+	}
+	s->is_compiled = true;
+}
+
+/* ---- what statistics say ---- */
+
+static StblSourceColumn *
+column_at(StblSource *s, AttrNumber attnum)
+{
+	for (int i = 0; i < s->n_columns; i++)
+		if (s->columns[i].column->attnum == attnum)
+			return &s->columns[i];
+	elog(ERROR, "attribute %d is not read", attnum);
+	return NULL;
+}
+
+static void
+file_bounds(void *arg, AttrNumber attnum, StblBounds *bounds)
+{
+	StblSource *s = arg;
+
+	stbl_bounds_of_stats(s->stats, column_at(s, attnum)->field, bounds);
+}
+
+static void
+group_bounds(void *arg, AttrNumber attnum, StblBounds *bounds)
+{
+	StblSource *s = arg;
+	StblSourceColumn *c = column_at(s, attnum);
+
+	stbl_bounds_of_chunk(s->sf->meta, s->row_group, c->leaf, c->field, bounds);
+}
+
+void
+stbl_source_bounds(StblSource *s, const StblSourceColumn *c, StblBounds *bounds)
+{
+	stbl_bounds_of_chunk(s->sf->meta, s->row_group, c->leaf, c->field, bounds);
+}
+
+/* ---- going on to what is next ---- */
+
+static void
+close_current(StblSource *s)
+{
+	s->sf = NULL;
+	s->batch = NULL;
+	s->hidden = NULL;
+	s->stats = NULL;
+	s->n_rows = s->n_selected = 0;
+	s->next_group = 0;
+	MemoryContextReset(s->group_cxt);
+	MemoryContextReset(s->file_cxt);
+}
+
+static void
+open_superfile(StblSource *s, const char *path, uint64 size, const uint8 *image)
+{
+	StblError	err;
+
+	s->sf = stbl_superfile_open(s->table, path, size, image);
+	for (int i = 0; i < s->n_columns; i++)
+	{
+		StblSourceColumn *c = &s->columns[i];
+
+		if (!stbl_schema_match_file(&s->sf->meta->schema, c->field, &c->leaf, &err))
+			stbl_superfile_throw(s->sf, &err);
+	}
+	s->n_superfiles_read++;
+}
+
+/* Whether the log's statistics leave a superfile in question. */
+static bool
+file_may_pass(StblSource *s, StblFile *f)
+{
+	StblError	err;
+
+	if (s->filter == NULL || f->stats == NULL)
+		return true;
+	s->stats = stbl_json_parse(stbl_mem_in(s->file_cxt), f->stats, strlen(f->stats), &err);
+	return s->stats == NULL || stbl_filter_may_pass(s->filter, file_bounds, s);
+}
+
+/* Positions of a superfile that the statement does not see; NULL: none. */
+static roaring_bitmap_t *
+hidden_of(StblSource *s, StblFile *f)
+{
+	const roaring_bitmap_t *gone = stbl_file_tombstones(s->table, f);
+	roaring_bitmap_t *own = stbl_txn_deleted(s->tt, s->file_no, s->curcid);
+
+	if (own != NULL && gone != NULL)
+		roaring_bitmap_or_inplace(own, gone);
+	return own != NULL ? own : (roaring_bitmap_t *) gone;
+}
+
+/* Makes the next committed superfile the one at hand, not opened yet; false when there is none. */
+static bool
+take_next_file(StblSource *s, StblFile **file)
+{
+	StblFile   *f = s->next_file;
+	MemoryContext old;
+
+	if (f == NULL)
+		return false;
+	s->next_file = f->next;
+	close_current(s);
+	old = MemoryContextSwitchTo(s->file_cxt);
+	s->file_no = stbl_txn_file_no(s->tt, f);
+	if (file_may_pass(s, f))
+	{
+		s->hidden = hidden_of(s, f);
+		*file = f;
+	}
+	else
+	{
+		s->n_superfiles_skipped++;
+		*file = NULL;
+	}
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/* Opens the next committed superfile with rows to show; false when there is none. */
+static bool
+next_committed(StblSource *s)
+{
+	StblFile   *f;
+	MemoryContext old;
+
+	while (take_next_file(s, &f))
+	{
+		if (f == NULL || (f->n_rows >= 0 && s->hidden != NULL &&
+						  roaring_bitmap_get_cardinality(s->hidden) >= (uint64) f->n_rows))
+			continue;
+		old = MemoryContextSwitchTo(s->file_cxt);
+		open_superfile(s, f->path, f->size, NULL);
+		MemoryContextSwitchTo(old);
+		return true;
+	}
+	return false;
+}
+
+int64
+stbl_source_count_next(StblSource *s)
+{
+	StblFile   *f;
+
+	if (s->descriptions != NIL || s->next_file == NULL || s->next_file->n_rows < 0 ||
+		(s->sf != NULL && s->next_group < s->sf->meta->n_row_groups))
+		return -1;
+	(void) take_next_file(s, &f);
+	return f->n_rows - (s->hidden ? (int64) roaring_bitmap_get_cardinality(s->hidden) : 0);
+}
+
+static bool
+next_own(StblSource *s)
+{
+	StblOwnPart *part;
+	MemoryContext old;
+
+	if (s->next_part >= s->n_parts)
+		return false;
+	part = &s->parts[s->next_part++];
+	close_current(s);
+	s->file_no = part->file_no;
+	s->hidden = part->hidden;
+	if (part->batch == NULL)
+	{
+		old = MemoryContextSwitchTo(s->file_cxt);
+		open_superfile(s, part->path, part->size, part->image);
+		MemoryContextSwitchTo(old);
+		return true;
+	}
+	s->batch = part->batch;
+	s->first_position = part->first_position;
+	s->n_rows = part->n_rows;
+	for (int i = 0; i < s->n_columns; i++)
+	{
+		int			b = stbl_schema_find(stbl_batch_schema(s->batch), s->columns[i].column->field.name);
+
+		s->columns[i].data = b >= 0 ? stbl_batch_columns(s->batch)[b] : NULL;
+	}
+	return true;
+}
+
+/* The next row group of the superfile at hand that may have rows to show; false at its end. */
+static bool
+next_row_group(StblSource *s)
+{
+	StblPqMeta *meta = s->sf->meta;
+
+	while (s->next_group < meta->n_row_groups)
+	{
+		StblPqRowGroup *rg = &meta->row_groups[s->next_group];
+		uint64		n_hidden = 0;
+
+		s->row_group = s->next_group++;
+		if (rg->first_row + rg->n_rows > STBL_MAX_POSITION)
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("superfile \"%s\" has more than %u rows", s->sf->path, STBL_MAX_POSITION)));
+		if (s->hidden != NULL)
+			n_hidden = roaring_bitmap_range_cardinality(s->hidden, rg->first_row, rg->first_row + rg->n_rows);
+		if (n_hidden == (uint64) rg->n_rows)
+			continue;
+		if (s->filter != NULL && !stbl_filter_may_pass(s->filter, group_bounds, s))
+		{
+			s->n_row_groups_skipped++;
+			continue;
+		}
+		s->all_pass = n_hidden == 0 && (s->filter == NULL || stbl_filter_must_pass(s->filter, group_bounds, s));
+		s->first_position = rg->first_row;
+		s->n_rows = rg->n_rows;
+		for (int i = 0; i < s->n_columns; i++)
+			s->columns[i].data = NULL;
+		MemoryContextReset(s->group_cxt);
+		return true;
+	}
+	return false;
+}
+
+bool
+stbl_source_advance(StblSource *s)
+{
+	compile_filter(s);
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		s->selected = NULL;
+		s->n_selected = 0;
+		s->all_pass = false;
+		if (s->sf != NULL && next_row_group(s))
+			return true;
+		if (!next_committed(s) && !next_own(s))
+		{
+			close_current(s);
+			return false;
+		}
+		if (s->batch != NULL)
+			return true;
+	}
+}
+
+/* ---- loading ---- */
+
+/* Timestamps in another unit than microseconds become such, rounded down. */
+static void
+to_microseconds(StblSource *s, StblSourceColumn *c)
+{
+	const StblPqNode *node = &s->sf->meta->schema.nodes[s->sf->meta->schema.leaf_nodes[c->leaf]];
+	int64	   *v = (int64 *) c->vec.elem.values;
+
+	if (node->logical == STBL_PQL_TIMESTAMP_MS)
+		for (size_t i = 0; i < c->vec.elem.n; i++)
+		{
+			if (__builtin_mul_overflow(v[i], 1000, &v[i]))
+				ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+		}
+	else if (node->logical == STBL_PQL_TIMESTAMP_NS)
+		for (size_t i = 0; i < c->vec.elem.n; i++)
+			v[i] = v[i] / 1000 - (v[i] % 1000 < 0);
+}
+
+static bool
+is_due(const StblSourceColumn *c, bool for_filter)
+{
+	return (for_filter ? c->is_tested : c->is_wanted) && c->leaf >= 0 && c->data == NULL;
+}
+
+/* Loads the columns of the row group that the filter tests, or that the caller wants. */
+static void
+load_columns(StblSource *s, bool for_filter)
+{
+	MemoryContext old = MemoryContextSwitchTo(s->group_cxt);
+	int		   *leaves = palloc(sizeof(int) * (s->n_columns + 1));
+	StblColVec **vecs = palloc(sizeof(StblColVec *) * (s->n_columns + 1));
+	int			n = 0;
+
+	for (int i = 0; i < s->n_columns; i++)
+	{
+		StblSourceColumn *c = &s->columns[i];
+
+		if (!is_due(c, for_filter))
+			continue;
+		leaves[n] = c->leaf;
+		vecs[n++] = &c->vec;
+	}
+	stbl_superfile_read(s->sf, s->row_group, n, leaves, vecs);
+	for (int i = 0; i < s->n_columns; i++)
+	{
+		StblSourceColumn *c = &s->columns[i];
+
+		if (!is_due(c, for_filter))
+			continue;
+		to_microseconds(s, c);
+		c->data = &c->vec;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static const StblVec *
+tested_vec(void *arg, AttrNumber attnum)
+{
+	StblSourceColumn *c = column_at(arg, attnum);
+
+	return c->data != NULL ? &c->data->elem : NULL;
+}
+
+/* Rows of the block that are not hidden, ascending; their number. */
+static uint32
+live_rows(StblSource *s, uint32 *out)
+{
+	roaring_uint32_iterator_t *it = roaring_create_iterator(s->hidden);
+	uint32		n = 0;
+	uint32		row = 0;
+
+	roaring_move_uint32_iterator_equalorlarger(it, s->first_position);
+	while (row < s->n_rows)
+	{
+		uint32		until = it->has_value ? Min(it->current_value - s->first_position, s->n_rows) : s->n_rows;
+
+		while (row < until)
+			out[n++] = row++;
+		row++;
+		if (it->has_value)
+			roaring_advance_uint32_iterator(it);
+	}
+	roaring_free_uint32_iterator(it);
+	return n;
+}
+
+uint32
+stbl_source_select(StblSource *s)
+{
+	uint32	   *rows;
+	uint32		n = s->n_rows;
+
+	if (s->sf != NULL && !s->all_pass && s->filter != NULL)
+		load_columns(s, true);
+	s->n_selected = n;
+	if (s->all_pass || (s->hidden == NULL && s->filter == NULL))
+		return n;
+	rows = MemoryContextAllocHuge(s->group_cxt, sizeof(uint32) * ((Size) n + 1));
+	if (s->hidden != NULL)
+		n = live_rows(s, rows);
+	s->n_selected = n;
+	if (s->filter != NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(s->group_cxt);
+
+		s->n_selected = stbl_filter_select(s->filter, tested_vec, s, s->hidden != NULL ? rows : NULL, n, rows);
+		MemoryContextSwitchTo(old);
+		s->n_rows_removed += n - s->n_selected;
+	}
+	s->selected = s->n_selected < s->n_rows ? rows : NULL;
+	return s->n_selected;
+}
+
+void
+stbl_source_load(StblSource *s)
+{
+	if (s->sf == NULL)
+		return;
+	s->n_row_groups_read++;
+	load_columns(s, false);
+}
+
+bool
+stbl_source_next(StblSource *s)
+{
+	while (stbl_source_advance(s))
+	{
+		if (stbl_source_select(s) > 0)
+		{
+			stbl_source_load(s);
+			return true;
+		}
+		s->n_row_groups_read += s->sf != NULL;
+	}
+	return false;
+}
+
+void
+stbl_source_restart(StblSource *s)
+{
+	close_current(s);
+	s->next_file = s->snapshot->first;
+	s->next_part = 0;
+	s->is_compiled = false;
+}
+
+void
+stbl_source_end(StblSource *s)
+{
+	for (int i = 0; i < s->n_parts; i++)
+		if (s->parts[i].batch != NULL)
+			stbl_batch_release(s->parts[i].batch);
+	s->n_parts = 0;
+}
+
+void
+stbl_source_explain(StblSource *s, ExplainState *es)
+{
+	const StblStoreCounters *now = stbl_store_counters(s->table->store);
+	int64		n = 0;
+
+	for (int i = 0; i < STBL_N_OPS; i++)
+		n += now->n_ops[i] - s->before.n_ops[i];
+	ExplainPropertyInteger("Superfiles Read", NULL, s->n_superfiles_read, es);
+	if (s->descriptions != NIL)
+		ExplainPropertyInteger("Superfiles Skipped", NULL, s->n_superfiles_skipped, es);
+	ExplainPropertyInteger("Row Groups Read", NULL, s->n_row_groups_read, es);
+	if (s->descriptions != NIL)
+	{
+		ExplainPropertyInteger("Row Groups Skipped", NULL, s->n_row_groups_skipped, es);
+		ExplainPropertyInteger("Rows Removed by Storage Filter", NULL, s->n_rows_removed, es);
+	}
+	ExplainPropertyInteger("Storage Requests", NULL, n, es);
+	ExplainPropertyInteger("Bytes Read", NULL, now->bytes_read - s->before.bytes_read, es);
+}

@@ -1,0 +1,118 @@
+/*
+ * The rows a statement sees of a supertable, as blocks of column vectors with
+ * the positions that pass its filter: the live superfiles of the statement's
+ * snapshot, a row group at a time, then the rows of the transaction's own
+ * record.
+ *
+ * What the statement sees is settled at its beginning: the snapshot, and of
+ * the transaction's own changes those with a lower command id.  So a scan
+ * never meets what its own statement writes.
+ *
+ * Superfiles and row groups are passed over where statistics show that none
+ * of their rows passes; the columns a filter tests are read first, the others
+ * only where some row passed.
+ */
+#ifndef STBL_SOURCE_H
+#define STBL_SOURCE_H
+
+#include "delta/superfile.h"
+#include "fdw/filter.h"
+#include "txn/txn.h"
+
+typedef struct StblSourceColumn
+{
+	StblColumn *column;
+	const StblField *field;		/* as stored; the column's own where storage lacks it */
+	bool		is_tested;		/* by the filter */
+	bool		is_wanted;		/* by the caller */
+	const StblColVec *data;		/* of the block at hand; NULL: reads as NULL */
+
+	/* private to source.c */
+	int			leaf;			/* in the superfile at hand; -1: it has none */
+	StblColVec	vec;
+} StblSourceColumn;
+
+typedef struct StblSource
+{
+	/* the block at hand */
+	uint32		file_no;
+	uint32		first_position; /* of its row 0 in the superfile */
+	uint32		n_rows;
+	uint32		n_selected;
+	const uint32 *selected;		/* ascending rows of the block; NULL: 0 .. n_selected - 1 */
+	StblSuperfile *sf;			/* the superfile it is from; NULL: rows in memory */
+	int			row_group;
+	bool		all_pass;		/* known before anything was read: each row is live and passes */
+
+	StblTable  *table;
+	StblSnapshot *snapshot;
+	int			n_columns;
+	StblSourceColumn *columns;
+
+	/* counted since the beginning */
+	int64		n_superfiles_read;
+	int64		n_superfiles_skipped;
+	int64		n_row_groups_read;
+	int64		n_row_groups_skipped;
+	int64		n_rows_removed;		/* by the filter, of the row groups read */
+	StblStoreCounters before;
+
+	/* private to source.c */
+	StblTxnTable *tt;
+	CommandId	curcid;
+	int			n_all;
+	StblColumn *all_columns;
+	List	   *descriptions;
+	List	   *expr_states;
+	ExprContext *econtext;
+	StblFilter *filter;
+	bool		is_compiled;
+	StblFile   *next_file;
+	int			n_parts;
+	int			next_part;
+	StblOwnPart *parts;
+	StblBatch  *batch;
+	struct roaring_bitmap_s *hidden;
+	StblJson   *stats;			/* of the superfile being considered */
+	int			next_group;
+	MemoryContext cxt;
+	MemoryContext filter_cxt;
+	MemoryContext file_cxt;
+	MemoryContext group_cxt;
+} StblSource;
+
+/*
+ * Begins to read a relation for a statement.  wanted: the columns to load;
+ * descriptions, expr_states: the filter (see filter.h).  Lives in the
+ * statement's memory.  will_write: the statement changes the rows it finds.
+ */
+extern StblSource *stbl_source_begin(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
+									 List *descriptions, List *expr_states, ExprContext *econtext, bool will_write);
+
+/* Goes on to the next block with rows that pass, and loads its wanted columns; false at the end. */
+extern bool stbl_source_next(StblSource *s);
+
+/* The same in steps: the next block that may have such rows; which they are; the columns not loaded yet. */
+extern bool stbl_source_advance(StblSource *s);
+extern uint32 stbl_source_select(StblSource *s);
+extern void stbl_source_load(StblSource *s);
+
+/*
+ * The number of rows of the superfile that advance would open next, where it
+ * need not be opened to know it: no filter, and a count in its statistics.
+ * The superfile then counts as read; -1: advance must look.
+ */
+extern int64 stbl_source_count_next(StblSource *s);
+
+/* From the start again; the filter's constants are evaluated anew. */
+extern void stbl_source_restart(StblSource *s);
+extern void stbl_source_end(StblSource *s);
+
+/* The bounds of a column in the row group at hand. */
+extern void stbl_source_bounds(StblSource *s, const StblSourceColumn *c, StblBounds *bounds);
+
+/* Lines of EXPLAIN. */
+struct ExplainState;
+extern void stbl_source_explain(StblSource *s, struct ExplainState *es);
+
+#endif							/* STBL_SOURCE_H */

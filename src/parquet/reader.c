@@ -573,15 +573,25 @@ is_coded(const ChunkReader *r, const uint8_t *data, size_t len)
 	return has_dict;
 }
 
-/* Codes of the values, spread over the rows: a null has the code after the last. */
+/* Codes of the values, spread over the rows (as values are in assemble.c): a null has the code after the last. */
 static void
 spread_codes(ChunkReader *r, StblPqCoded *out)
 {
 	const uint8_t *valid = r->out->def;
-	size_t		k = r->n_codes;
+	uint32_t   *codes = r->codes;
+	uint32_t	null_code = (uint32_t) r->dict.n;
+	size_t		n = r->n_codes;
+	size_t		i = out->n_rows;
 
-	for (size_t i = out->n_rows; i-- > 0;)
-		r->codes[i] = valid[i] ? r->codes[--k] : (uint32_t) r->dict.n;
+	for (; n > 0 && n < i; i--)
+	{
+		uint32_t	keep = -(uint32_t) valid[i - 1];
+
+		codes[i - 1] = (codes[n - 1] & keep) | (null_code & ~keep);
+		n -= valid[i - 1];
+	}
+	for (; n < i; i--)
+		codes[i - 1] = null_code;
 }
 
 bool

@@ -19,5 +19,8 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# Loops over columns gain from vector instructions, which -O2 alone does not give everywhere.
+src/parquet/%.o: CFLAGS += $(CFLAGS_VECTORIZE)
+
 # PGXS tracks no headers: a changed one rebuilds all.
 $(OBJS): $(wildcard src/*.h src/*/*.h)

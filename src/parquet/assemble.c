@@ -166,42 +166,66 @@ stbl_pq_column_levels(const StblPqSchema *schema, int leaf, const StblColVec *co
 	return true;
 }
 
+/*
+ * From the last slot down, so that no value is overwritten before it was
+ * moved; without a branch on valid, which would be guessed wrong at each
+ * null.  Nulls become 0.  Ends where what is left is in its place.
+ */
+#define SPREAD(type) do { \
+	type	   *v = (type *) vec->values; \
+	for (; n > 0 && n < i; i--) \
+	{ \
+		v[i - 1] = v[n - 1] & (type) -(type) valid[i - 1]; \
+		n -= valid[i - 1]; \
+	} \
+	if (n == 0) \
+		memset(v, 0, i * sizeof(type)); \
+} while (0)
+
+static void
+spread_offsets(StblVec *vec, size_t n, size_t i)
+{
+	uint64_t   *offsets = vec->offsets;
+	const uint8_t *valid = vec->valid;
+
+	/* the end of slot i - 1 is that of the n values up to it */
+	for (; i > n; i--)
+	{
+		offsets[i] = offsets[n];
+		n -= valid[i - 1];
+	}
+}
+
+static void
+spread_wide(StblVec *vec, size_t n, size_t i)
+{
+	size_t		width = vec->width;
+
+	for (; i > n; i--)
+	{
+		if (vec->valid[i - 1])
+			memcpy(vec->values + (i - 1) * width, vec->values + --n * width, width);
+		else
+			memset(vec->values + (i - 1) * width, 0, width);
+	}
+}
+
 /* Spreads n dense values of vec over n_slots: slot i holds a value if valid[i], which is set. */
 static void
 spread(StblVec *vec, size_t n_slots)
 {
 	size_t		n = vec->n;
+	size_t		i = n_slots;
+	const uint8_t *valid = vec->valid;
 
 	if (vec->kind == STBL_VEC_BYTES)
-	{
-		uint64_t	end = vec->offsets[n];
-
-		for (size_t i = n_slots; i-- > 0;)
-		{
-			vec->offsets[i + 1] = end;
-			if (vec->valid[i])
-				end = vec->offsets[--n];
-		}
-	}
+		spread_offsets(vec, n, i);
+	else if (vec->width == 8)
+		SPREAD(uint64_t);
+	else if (vec->width == 4)
+		SPREAD(uint32_t);
 	else
-	{
-		size_t		width = vec->width;
-
-		for (size_t i = n_slots; i-- > 0;)
-		{
-			if (!vec->valid[i])
-				memset(vec->values + i * width, 0, width);
-			else if (--n != i)
-			{
-				if (width == 8)
-					memcpy(vec->values + i * 8, vec->values + n * 8, 8);
-				else if (width == 4)
-					memcpy(vec->values + i * 4, vec->values + n * 4, 4);
-				else
-					memcpy(vec->values + i * width, vec->values + n * width, width);
-			}
-		}
-	}
+		spread_wide(vec, n, i);
 	vec->n_null = n_slots - vec->n;
 	vec->n = n_slots;
 }

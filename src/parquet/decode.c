@@ -1,10 +1,25 @@
-/* Encodings of data pages, read: PLAIN, and codes of a dictionary. */
+/* Encodings of data pages, read: PLAIN, codes of a dictionary, BYTE_STREAM_SPLIT, runs of booleans. */
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "parquet/parquet_int.h"
 
 #define US_PER_DAY INT64_C(86400000000)
 #define JULIAN_EPOCH 2440588	/* 1970-01-01 */
+
+/* For strings no longer than this one copy of fixed size does, where both sides have room for it. */
+#define SHORT_COPY 32
+
+static inline __attribute__((always_inline)) void
+copy_string(uint8_t *to, const uint8_t *from, size_t len, bool has_room)
+{
+	if (len <= SHORT_COPY && has_room)
+		memcpy(to, from, SHORT_COPY);
+	else
+		memcpy(to, from, len);
+}
 
 static bool
 too_short(const StblPqNode *leaf, size_t n, StblError *err)
@@ -69,13 +84,17 @@ decode_bytes(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, St
 	size_t		left = stbl_cursor_left(cur);
 	uint64_t	at = out->offsets[out->n];
 	size_t		first = out->n;
+	uint8_t    *to;
+	size_t		room;
 
 	/* each value has four bytes of length, so what is left bounds both */
 	if (n > left / 4)
 		return too_short(leaf, n, err);
 	if (at + left > STBL_PQ_MAX_CHUNK_BYTES)
 		return too_large(leaf, err);
-	stbl_vec_reserve(out, first + n, at + (left - n * 4));
+	stbl_vec_reserve(out, first + n, at + (left - n * 4) + SHORT_COPY);
+	to = out->bytes;
+	room = out->bytes_cap - SHORT_COPY;
 	for (size_t i = 0; i < n; i++)
 	{
 		uint32_t	len;
@@ -84,9 +103,9 @@ decode_bytes(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, St
 			return too_short(leaf, n, err);
 		memcpy(&len, p, 4);
 		left -= 4;
-		if (len > left || at + len > out->bytes_cap)
+		if (len > left || at + len > room)
 			return too_short(leaf, n, err);
-		memcpy(out->bytes + at, p + 4, len);
+		copy_string(to + at, p + 4, len, left >= SHORT_COPY);
 		p += 4 + (size_t) len;
 		left -= len;
 		at += len;
@@ -114,8 +133,7 @@ stbl_pq_decode_plain(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size
 			return too_short(leaf, n, err);
 		p = stbl_cursor_bytes(cur, n / 8 + (n % 8 != 0));
 		stbl_vec_reserve(out, out->n + n, 0);
-		for (size_t i = 0; i < n; i++)
-			out->values[out->n + i] = p[i / 8] >> (i % 8) & 1;
+		stbl_pq_unpack_bits(p, out->values + out->n, n);
 	}
 	else
 	{
@@ -129,65 +147,207 @@ stbl_pq_decode_plain(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size
 	return true;
 }
 
+/* ---- dictionaries ---- */
+
+bool
+stbl_pq_codes_below(const uint32_t *codes, size_t n, size_t limit)
+{
+	uint32_t	highest = 0;
+
+	for (size_t i = 0; i < n; i++)
+		highest = codes[i] > highest ? codes[i] : highest;
+	return n == 0 || highest < limit;
+}
+
 static bool
-gather_bytes(const uint32_t *codes, size_t n, const StblVec *dict, const StblPqNode *leaf, StblVec *out, StblError *err)
+gather_bytes(const uint32_t *codes, size_t n, bool is_run, const StblVec *dict, const StblPqNode *leaf, StblVec *out, StblError *err)
 {
 	uint64_t	at = out->offsets[out->n];
+	uint64_t   *ends = out->offsets + out->n + 1;
 	uint64_t	total = 0;
+	size_t		step = is_run ? 0 : 1;
 
-	for (size_t i = 0; i < n; i++)
-		total += dict->offsets[codes[i] + 1] - dict->offsets[codes[i]];
+	if (is_run)
+		total = n * (dict->offsets[codes[0] + 1] - dict->offsets[codes[0]]);
+	else
+		for (size_t i = 0; i < n; i++)
+			total += dict->offsets[codes[i] + 1] - dict->offsets[codes[i]];
 	if (at + total > STBL_PQ_MAX_CHUNK_BYTES)
 		return too_large(leaf, err);
-	stbl_vec_reserve(out, out->n + n, at + total);
+	stbl_vec_reserve(out, out->n + n, at + total + SHORT_COPY);
 	for (size_t i = 0; i < n; i++)
 	{
-		uint64_t	from = dict->offsets[codes[i]];
-		size_t		len = dict->offsets[codes[i] + 1] - from;
+		uint32_t	code = codes[i * step];
+		uint64_t	from = dict->offsets[code];
+		size_t		len = dict->offsets[code + 1] - from;
 
-		memcpy(out->bytes + at, dict->bytes + from, len);
+		copy_string(out->bytes + at, dict->bytes + from, len, true);
 		at += len;
-		out->offsets[out->n + i + 1] = at;
+		ends[i] = at;
+	}
+	return true;
+}
+
+#define GATHER(type) do { \
+	type	   *to_ = (type *) to; \
+	const type *from_ = (const type *) dict->values; \
+	if (is_run) \
+	{ \
+		type		v = from_[codes[0]]; \
+		for (size_t i = 0; i < n; i++) \
+			to_[i] = v; \
+	} \
+	else \
+		for (size_t i = 0; i < n; i++) \
+			to_[i] = from_[codes[i]]; \
+} while (0)
+
+/* Room was made, codes are sound. */
+static void
+gather_fixed(const uint32_t *codes, size_t n, bool is_run, const StblVec *dict, StblVec *out)
+{
+	size_t		width = out->width;
+	uint8_t    *to = out->values + out->n * width;
+
+	if (width == 8)
+		GATHER(uint64_t);
+	else if (width == 4)
+		GATHER(uint32_t);
+	else
+		for (size_t i = 0; i < n; i++)
+			memcpy(to + i * width, dict->values + codes[is_run ? 0 : i] * width, width);
+}
+
+/* cur stands at the width of the codes. */
+bool
+stbl_pq_decode_dictionary(StblCursor *cur, const StblVec *dict, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err)
+{
+	StblPqRuns	runs;
+	uint32_t	batch[STBL_PQ_BATCH];
+	int			width = stbl_cursor_u8(cur);
+	size_t		take;
+
+	if (cur->failed || width > 32)
+		return stbl_pq_bad_codes(leaf, err);
+	if (out->kind != STBL_VEC_BYTES)
+	{
+		if ((uint64_t) (out->n + n) * out->width > STBL_PQ_MAX_CHUNK_BYTES)
+			return too_large(leaf, err);
+	}
+	stbl_vec_reserve(out, out->n + n, 0);
+	stbl_pq_runs_begin(&runs, cur, width);
+	for (size_t done = 0; done < n; done += take)
+	{
+		bool		is_run;
+
+		take = stbl_pq_runs_next(&runs, n - done, batch, &is_run);
+		if (take == 0)
+			return stbl_pq_bad_codes(leaf, err);
+		if (!stbl_pq_codes_below(batch, is_run ? 1 : take, dict->n))
+			return stbl_pq_no_entry(leaf, dict->n, err);
+		if (out->kind != STBL_VEC_BYTES)
+			gather_fixed(batch, take, is_run, dict, out);
+		else if (!gather_bytes(batch, take, is_run, dict, leaf, out, err))
+			return false;
+		appended(out, take);
 	}
 	return true;
 }
 
 bool
-stbl_pq_decode_codes(const uint32_t *codes, size_t n, const StblVec *dict, const StblPqNode *leaf, StblVec *out, StblError *err)
+stbl_pq_bad_codes(const StblPqNode *leaf, StblError *err)
 {
-	uint32_t	highest = 0;
+	return stbl_fail(err, STBL_ERR_CORRUPT, "dictionary codes of Parquet column \"%s\" are malformed", leaf->name);
+}
+
+bool
+stbl_pq_no_entry(const StblPqNode *leaf, size_t n, StblError *err)
+{
+	return stbl_fail(err, STBL_ERR_CORRUPT, "Parquet column \"%s\" refers to an entry beyond its dictionary of %zu", leaf->name, n);
+}
+
+/* ---- BYTE_STREAM_SPLIT: all first bytes, all second bytes, ... ---- */
+
+#ifdef __SSE2__
+/* Sixteen values of four or eight bytes: streams are interleaved two by two, until there is one. */
+static inline __attribute__((always_inline)) void
+join_sixteen(const uint8_t *p, size_t n, size_t width, uint8_t *to)
+{
+	__m128i		v[8],
+				w[8];
+
+	for (size_t k = 0; k < width; k++)
+		v[k] = _mm_loadu_si128((const __m128i *) (p + k * n));
+
+	/* stage by stage, vector k and the one half the vectors further are interleaved into 2k and 2k + 1 */
+	for (size_t stage = 1; stage < width; stage *= 2)
+	{
+		for (size_t k = 0; k < width / 2; k++)
+		{
+			w[2 * k] = _mm_unpacklo_epi8(v[k], v[k + width / 2]);
+			w[2 * k + 1] = _mm_unpackhi_epi8(v[k], v[k + width / 2]);
+		}
+		for (size_t k = 0; k < width; k++)
+			v[k] = w[k];
+	}
+	for (size_t k = 0; k < width; k++)
+		_mm_storeu_si128((__m128i *) (to + k * 16), v[k]);
+}
+#endif
+
+bool
+stbl_pq_decode_split(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err)
+{
 	size_t		width = out->width;
+	const uint8_t *p;
+	uint8_t    *to;
+	size_t		i = 0;
 
 	if (n == 0)
 		return true;
-	for (size_t i = 0; i < n; i++)
-		highest = codes[i] > highest ? codes[i] : highest;
-	if (highest >= dict->n)
-		return stbl_fail(err, STBL_ERR_CORRUPT, "Parquet column \"%s\" refers to entry %u of a dictionary of %zu", leaf->name,
-						 (unsigned) highest, dict->n);
-	if (out->kind == STBL_VEC_BYTES)
-	{
-		if (!gather_bytes(codes, n, dict, leaf, out, err))
-			return false;
-	}
-	else
+	if (n > stbl_cursor_left(cur) / width)
+		return too_short(leaf, n, err);
+	p = stbl_cursor_bytes(cur, n * width);
+	stbl_vec_reserve(out, out->n + n, 0);
+	to = out->values + out->n * width;
+#ifdef __SSE2__
+	if (width == 8)
+		for (; i + 16 <= n; i += 16)
+			join_sixteen(p + i, n, 8, to + i * 8);
+	else if (width == 4)
+		for (; i + 16 <= n; i += 16)
+			join_sixteen(p + i, n, 4, to + i * 4);
+#endif
+	for (; i < n; i++)
+		for (size_t k = 0; k < width; k++)
+			to[i * width + k] = p[k * n + i];
+	appended(out, n);
+	return true;
+}
+
+/* ---- runs of booleans: a length, then the runs ---- */
+
+bool
+stbl_pq_decode_booleans(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err)
+{
+	uint32_t	len = stbl_cursor_u32le(cur);
+	const uint8_t *p = cur->failed ? NULL : stbl_cursor_bytes(cur, len);
+	StblCursor	runs;
+
+	if (!cur->failed)
 	{
 		uint8_t    *to;
 
-		if ((uint64_t) (out->n + n) * width > STBL_PQ_MAX_CHUNK_BYTES)
-			return too_large(leaf, err);
+		stbl_cursor_init(&runs, p, len);
 		stbl_vec_reserve(out, out->n + n, 0);
-		to = out->values + out->n * width;
-		if (width == 8)
+		to = out->values + out->n;
+		if (stbl_pq_rle_decode_u8(&runs, 1, to, n))
+		{
 			for (size_t i = 0; i < n; i++)
-				memcpy(to + i * 8, dict->values + (size_t) codes[i] * 8, 8);
-		else if (width == 4)
-			for (size_t i = 0; i < n; i++)
-				memcpy(to + i * 4, dict->values + (size_t) codes[i] * 4, 4);
-		else
-			for (size_t i = 0; i < n; i++)
-				memcpy(to + i * width, dict->values + codes[i] * width, width);
+				to[i] &= 1;
+			appended(out, n);
+			return true;
+		}
 	}
-	appended(out, n);
-	return true;
+	return stbl_fail(err, STBL_ERR_CORRUPT, "booleans of Parquet column \"%s\" are malformed", leaf->name);
 }

@@ -127,6 +127,9 @@ typedef enum StblPqCodec		/* values of parquet.thrift */
 	STBL_PQ_LZ4_RAW = 7
 } StblPqCodec;
 
+/* created_by of superfiles: who reads it may rely on what the writer promises */
+#define STBL_PQ_CREATED_BY "pg_supertable"
+
 typedef struct StblPqWriterOptions
 {
 	StblPqCodec codec;			/* ZSTD or UNCOMPRESSED */
@@ -204,6 +207,69 @@ extern bool stbl_pq_read_leaf(StblMem *mem, const StblPqMeta *meta, int row_grou
  */
 extern bool stbl_pq_read_column(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
 								const uint8_t *data, size_t len, StblColVec *out, StblError *err);
+
+/*
+ * A chunk as dictionary and codes, for who would look at each distinct value
+ * once.  The dictionary is as it was written: entries may be equal to each
+ * other, and some may be used by no row.
+ */
+typedef struct StblPqCoded
+{
+	StblVec		dict;			/* dense; of the leaf's kind */
+	size_t		n_rows;
+	uint32_t   *codes;			/* one a row, below dict.n; that of a null is dict.n */
+	size_t		n_null;
+	uint8_t    *valid;			/* one byte a row; NULL where n_null is 0 */
+} StblPqCoded;
+
+/*
+ * Decodes a chunk of a plain top-level field in that form, if all its data
+ * pages are written so: else *coded is false, out empty, and little time
+ * lost; stbl_pq_read_column reads it then.  All of out is of mem.
+ */
+extern bool stbl_pq_read_coded(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
+							   const uint8_t *data, size_t len, StblPqCoded *out, bool *coded, StblError *err);
+extern void stbl_pq_coded_free(StblMem *mem, StblPqCoded *coded);
+
+/* One value, of the vector kind of its leaf. */
+typedef struct StblPqValue
+{
+	union
+	{
+		bool		b;
+		int32_t		i32;
+		int64_t		i64;
+		float		f32;
+		double		f64;
+	}			v;
+	const uint8_t *bytes;		/* BYTES, FIXED: borrowed from the footer */
+	size_t		len;
+} StblPqValue;
+
+/*
+ * What a footer says of a chunk's values.  Bounds are given only where they
+ * hold in the order of the type: integers, dates, times and decimals as
+ * numbers, text and binaries as unsigned bytes (not as a collation has it),
+ * false before true.  Min and max of the deprecated kind, of columns whose
+ * order is not declared, of unsigned integers and INT96, and those with min
+ * above max are as if absent.  The unit of a time is that of the leaf's
+ * annotation, a decimal is unscaled.
+ */
+typedef struct StblPqBounds
+{
+	StblVecKind kind;
+	bool		has_null_count; /* of a list: never */
+	int64_t		null_count;
+	bool		all_null;
+	bool		has_min_max;
+	bool		min_exact;		/* a value of the chunk, not just a bound */
+	bool		max_exact;
+	bool		may_have_nan;	/* beside the bounds, which leave NaN out */
+	StblPqValue min;
+	StblPqValue max;
+} StblPqBounds;
+
+extern void stbl_pq_bounds(const StblPqMeta *meta, int row_group, int leaf, StblPqBounds *out);
 
 /* The vector kind, and width for FIXED, of a leaf. */
 extern StblVecKind stbl_pq_vec_kind(const StblPqNode *leaf, uint32_t *fixed_width);

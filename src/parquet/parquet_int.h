@@ -13,7 +13,11 @@
 #define STBL_PQ_ENC_PLAIN 0
 #define STBL_PQ_ENC_PLAIN_DICTIONARY 2
 #define STBL_PQ_ENC_RLE 3
+#define STBL_PQ_ENC_DELTA_BINARY_PACKED 5
+#define STBL_PQ_ENC_DELTA_LENGTH_BYTE_ARRAY 6
+#define STBL_PQ_ENC_DELTA_BYTE_ARRAY 7
 #define STBL_PQ_ENC_RLE_DICTIONARY 8
+#define STBL_PQ_ENC_BYTE_STREAM_SPLIT 9
 
 #define STBL_PQ_PAGE_DATA 0
 #define STBL_PQ_PAGE_INDEX 1
@@ -71,9 +75,38 @@ extern int	stbl_pq_bit_width(uint32_t max);
 extern void stbl_pq_rle_encode_u8(StblBuf *out, const uint8_t *values, size_t n, int width);
 extern void stbl_pq_rle_encode_u32(StblBuf *out, const uint32_t *values, size_t n, int width);
 
+/* values handed over at once: a batch stays in the fastest cache */
+#define STBL_PQ_BATCH 1024
+
+/* A hybrid being read piece by piece. */
+typedef struct StblPqRuns
+{
+	StblCursor *cur;
+	int			width;
+	bool		is_packed;		/* of the run at hand: */
+	uint64_t	left;			/* values */
+	uint32_t	value;			/* not packed */
+	const uint8_t *bytes;		/* packed */
+	size_t		n_bytes;
+} StblPqRuns;
+
+extern void stbl_pq_runs_begin(StblPqRuns *runs, StblCursor *cur, int width);
+
+/*
+ * The next values, at most wanted of them: how many, 0 on malformed input.
+ * They are in batch, or, with is_run set, all equal to batch[0].  wanted is
+ * all that is to come: what the last call leaves of a packed run is lost.
+ */
+extern size_t stbl_pq_runs_next(StblPqRuns *runs, size_t wanted, uint32_t *batch, bool *is_run);
+
 /* Decodes exactly n values of up to 32 bits; false on malformed input. */
 extern bool stbl_pq_rle_decode(StblCursor *cur, int width, uint32_t *out, size_t n);
 extern bool stbl_pq_rle_decode_u8(StblCursor *cur, int width, uint8_t *out, size_t n);
+
+/* unpack.c: n values of width bits each; p has len bytes, enough for them */
+extern void stbl_pq_unpack32(const uint8_t *p, size_t len, int width, uint32_t *out, size_t n);	/* width 0 to 32 */
+extern void stbl_pq_unpack64(const uint8_t *p, size_t len, int width, uint64_t *out, size_t n); /* width 0 to 64 */
+extern void stbl_pq_unpack_bits(const uint8_t *p, uint8_t *out, size_t n);
 
 /* stats_write.c */
 extern void stbl_pq_stats_of(StblMem *mem, const StblPqNode *leaf, const StblVec *values, StblPqStats *stats);
@@ -103,7 +136,18 @@ extern void stbl_pq_dict_end(StblPqDict *dict);	/* frees entries */
 
 /* decode.c: appending n values to out, every slot valid; cur is left behind them */
 extern bool stbl_pq_decode_plain(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);
-extern bool stbl_pq_decode_codes(const uint32_t *codes, size_t n, const StblVec *dict, const StblPqNode *leaf, StblVec *out, StblError *err);
+extern bool stbl_pq_decode_dictionary(StblCursor *cur, const StblVec *dict, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);
+extern bool stbl_pq_decode_split(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);
+extern bool stbl_pq_decode_booleans(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);
+
+extern bool stbl_pq_codes_below(const uint32_t *codes, size_t n, size_t limit);
+extern bool stbl_pq_bad_codes(const StblPqNode *leaf, StblError *err);
+extern bool stbl_pq_no_entry(const StblPqNode *leaf, size_t n, StblError *err);
+
+/* decode_delta.c: likewise; of kind I32 or I64, of BYTES, of BYTES or FIXED */
+extern bool stbl_pq_decode_deltas(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);
+extern bool stbl_pq_decode_delta_lengths(StblMem *mem, StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);
+extern bool stbl_pq_decode_delta_strings(StblMem *mem, StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);
 
 /* reader.c: out->values was initialised by the caller, and is empty */
 extern bool stbl_pq_decode_chunk(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,

@@ -41,7 +41,9 @@ typedef struct ChunkReader
 	StblBuf		page;			/* decompressed */
 	bool		has_dict;
 	StblVec		dict;
-	uint32_t   *codes;
+	bool		want_codes;		/* codes instead of values: */
+	uint32_t   *codes;			/* of the values so far */
+	size_t		n_codes;
 	size_t		codes_cap;
 	StblError  *err;
 } ChunkReader;
@@ -274,70 +276,97 @@ decode_levels_v1(ChunkReader *r, StblCursor *cur, uint8_t *to, size_t n, int max
 	return decode_levels(r, p, len, to, n, max);
 }
 
+static size_t
+count_equal(const uint8_t *p, size_t n, uint8_t v)
+{
+	size_t		count = 0;
+
+	/* in blocks whose count fits a byte, so that sixteen are looked at at once */
+	for (size_t at = 0; at < n; at += 128)
+	{
+		size_t		end = n - at < 128 ? n : at + 128;
+		uint8_t		part = 0;
+
+		for (size_t i = at; i < end; i++)
+			part += p[i] == v;
+		count += part;
+	}
+	return count;
+}
+
 /* ---- values ---- */
 
+/* The codes of a page of n levels, of which n_values are values. */
 static bool
-decode_dictionary_codes(ChunkReader *r, StblCursor *cur, size_t n)
+decode_codes(ChunkReader *r, StblCursor *cur, size_t n, size_t n_values)
 {
-	uint8_t		width;
+	StblPqRuns	runs;
+	uint32_t	batch[STBL_PQ_BATCH];
+	size_t		need = r->out->n_levels + n;
+	int			width;
+	size_t		take;
 
-	if (!r->has_dict)
-		return stbl_fail(r->err, STBL_ERR_CORRUPT, "Parquet column \"%s\" lacks its dictionary", r->node->name);
-	if (n > r->codes_cap)
+	if (need > r->codes_cap)
 	{
-		stbl_free(r->mem, r->codes);
-		r->codes = NULL;
-		r->codes_cap = 0;
-		r->codes = stbl_alloc_array(r->mem, n, sizeof(uint32_t));
-		r->codes_cap = n;
+		r->codes_cap = need > r->codes_cap * 2 ? need : r->codes_cap * 2;
+		r->codes = stbl_realloc(r->mem, r->codes, r->codes_cap * sizeof(uint32_t));
 	}
+	if (n_values == 0)
+		return true;
 	width = stbl_cursor_u8(cur);
-	if (cur->failed || !stbl_pq_rle_decode(cur, width, r->codes, n))
-		return stbl_fail(r->err, STBL_ERR_CORRUPT, "dictionary codes of Parquet column \"%s\" are malformed", r->node->name);
-	return stbl_pq_decode_codes(r->codes, n, &r->dict, r->node, &r->out->values, r->err);
+	if (cur->failed || width > 32)
+		return stbl_pq_bad_codes(r->node, r->err);
+	stbl_pq_runs_begin(&runs, cur, width);
+	for (size_t done = 0; done < n_values; done += take)
+	{
+		uint32_t   *to = r->codes + r->n_codes + done;
+		bool		is_run;
+
+		take = stbl_pq_runs_next(&runs, n_values - done, batch, &is_run);
+		if (take == 0)
+			return stbl_pq_bad_codes(r->node, r->err);
+		if (!stbl_pq_codes_below(batch, is_run ? 1 : take, r->dict.n))
+			return stbl_pq_no_entry(r->node, r->dict.n, r->err);
+		if (!is_run)
+			memcpy(to, batch, take * sizeof(uint32_t));
+		else
+			for (size_t i = 0; i < take; i++)
+				to[i] = batch[0];
+	}
+	r->n_codes += n_values;
+	return true;
 }
 
 static bool
-decode_rle_booleans(ChunkReader *r, StblCursor *cur, size_t n)
+is_dictionary_encoding(int64_t encoding)
 {
-	StblVec    *v = &r->out->values;
-	uint32_t	len = stbl_cursor_u32le(cur);
-	const uint8_t *p = cur->failed ? NULL : stbl_cursor_bytes(cur, len);
-	StblCursor	runs;
-
-	if (!cur->failed)
-	{
-		stbl_cursor_init(&runs, p, len);
-		stbl_vec_reserve(v, v->n + n, 0);
-		if (stbl_pq_rle_decode_u8(&runs, 1, v->values + v->n, n))
-		{
-			for (size_t i = v->n; i < v->n + n; i++)
-				v->values[i] &= 1;
-			memset(v->valid + v->n, 1, n);
-			v->n += n;
-			return true;
-		}
-	}
-	return stbl_fail(r->err, STBL_ERR_CORRUPT, "booleans of Parquet column \"%s\" are malformed", r->node->name);
+	return encoding == STBL_PQ_ENC_PLAIN_DICTIONARY || encoding == STBL_PQ_ENC_RLE_DICTIONARY;
 }
 
 static bool
 decode_values(ChunkReader *r, StblCursor *cur, int64_t encoding, size_t n)
 {
-	switch (encoding)
+	StblVec    *out = &r->out->values;
+	bool		is_integer = (out->kind == STBL_VEC_I32 || out->kind == STBL_VEC_I64) && r->node->type != STBL_PQ_INT96;
+
+	if (is_dictionary_encoding(encoding))
 	{
-		case STBL_PQ_ENC_PLAIN:
-			return stbl_pq_decode_plain(cur, r->node, &r->out->values, n, r->err);
-		case STBL_PQ_ENC_PLAIN_DICTIONARY:
-		case STBL_PQ_ENC_RLE_DICTIONARY:
-			return n == 0 || decode_dictionary_codes(r, cur, n);
-		case STBL_PQ_ENC_RLE:
-			if (r->node->type == STBL_PQ_BOOLEAN)
-				return n == 0 || decode_rle_booleans(r, cur, n);
-			break;
-		default:
-			break;
+		if (n > 0 && !r->has_dict)
+			return stbl_fail(r->err, STBL_ERR_CORRUPT, "Parquet column \"%s\" lacks its dictionary", r->node->name);
+		return n == 0 || stbl_pq_decode_dictionary(cur, &r->dict, r->node, out, n, r->err);
 	}
+	if (encoding == STBL_PQ_ENC_PLAIN)
+		return stbl_pq_decode_plain(cur, r->node, out, n, r->err);
+	if (encoding == STBL_PQ_ENC_RLE && out->kind == STBL_VEC_BOOL)
+		return n == 0 || stbl_pq_decode_booleans(cur, r->node, out, n, r->err);
+	if (encoding == STBL_PQ_ENC_DELTA_BINARY_PACKED && is_integer)
+		return stbl_pq_decode_deltas(cur, r->node, out, n, r->err);
+	if (encoding == STBL_PQ_ENC_DELTA_LENGTH_BYTE_ARRAY && out->kind == STBL_VEC_BYTES)
+		return stbl_pq_decode_delta_lengths(r->mem, cur, r->node, out, n, r->err);
+	if (encoding == STBL_PQ_ENC_DELTA_BYTE_ARRAY && (out->kind == STBL_VEC_BYTES || out->kind == STBL_VEC_FIXED))
+		return stbl_pq_decode_delta_strings(r->mem, cur, r->node, out, n, r->err);
+	if (encoding == STBL_PQ_ENC_BYTE_STREAM_SPLIT && out->kind != STBL_VEC_BYTES && out->kind != STBL_VEC_BOOL && r->node->type != STBL_PQ_INT96)
+		return stbl_pq_decode_split(cur, r->node, out, n, r->err);
 	return not_supported(r->node, "values", encoding, r->err);
 }
 
@@ -383,12 +412,8 @@ read_data_page(ChunkReader *r, const PageHeader *h, const uint8_t *in)
 		stbl_cursor_init(&cur, bytes, (size_t) (h->size - levels));
 	}
 	if (node->max_def > 0)
-	{
-		n_values = 0;
-		for (size_t i = done; i < done + n; i++)
-			n_values += out->def[i] == node->max_def;
-	}
-	if (!decode_values(r, &cur, h->encoding, n_values))
+		n_values = count_equal(out->def + done, n, (uint8_t) node->max_def);
+	if (!(r->want_codes ? decode_codes(r, &cur, n, n_values) : decode_values(r, &cur, h->encoding, n_values)))
 		return false;
 	out->n_levels = done + n;
 	return true;
@@ -439,44 +464,174 @@ check_rows(const StblPqNode *node, const StblPqLeafData *out, int64_t n_rows, St
 	return true;
 }
 
+/* Memory for all of the chunk at once, as far as its bytes bear the count out: 128 bytes for one. */
+static void
+make_room(ChunkReader *r)
+{
+	size_t		width = r->out->values.width > 0 ? r->out->values.width : sizeof(uint64_t);
+	uint64_t	n = r->chunk->length * 128 / (width + 1);
+
+	if (n > (uint64_t) r->chunk->n_values)
+		n = (uint64_t) r->chunk->n_values;
+	make_level_room(r, (size_t) n);
+	if (r->want_codes)
+	{
+		r->codes_cap = (size_t) n;
+		r->codes = stbl_alloc_array(r->mem, (size_t) n + 1, sizeof(uint32_t));
+	}
+	else
+		stbl_vec_reserve(&r->out->values, (size_t) n, 0);
+}
+
+static void
+begin_chunk(ChunkReader *r, StblMem *mem, const StblPqMeta *meta, int row_group, int leaf, StblPqLeafData *out, StblError *err)
+{
+	memset(r, 0, sizeof(*r));
+	r->mem = mem;
+	r->node = &meta->schema.nodes[meta->schema.leaf_nodes[leaf]];
+	r->chunk = &meta->row_groups[row_group].chunks[leaf];
+	r->out = out;
+	r->err = err;
+	out->n_levels = 0;
+	out->def = NULL;
+	out->rep = NULL;
+}
+
+/* On failure there are no levels left, and no codes. */
+static bool
+read_pages(ChunkReader *r, const uint8_t *data, size_t len, int64_t n_rows)
+{
+	StblPqLeafData *out = r->out;
+	StblCursor	cur;
+	bool		ok = true;
+
+	if (len != r->chunk->length)
+		return stbl_fail(r->err, STBL_ERR_CORRUPT, "chunk of Parquet column \"%s\" has %zu bytes instead of %llu", r->node->name, len,
+						 (unsigned long long) r->chunk->length);
+	stbl_buf_init(&r->page, r->mem);
+	stbl_cursor_init(&cur, data, len);
+	make_room(r);
+	while (ok && (int64_t) out->n_levels < r->chunk->n_values)
+		ok = read_page(r, &cur);
+	ok = ok && check_rows(r->node, out, n_rows, r->err);
+	stbl_buf_free(&r->page);
+	if (!ok)
+	{
+		stbl_free(r->mem, out->def);
+		stbl_free(r->mem, out->rep);
+		stbl_free(r->mem, r->codes);
+		out->def = out->rep = NULL;
+		out->n_levels = 0;
+		if (r->has_dict)
+			stbl_vec_free(&r->dict);
+	}
+	return ok;
+}
+
 /* On failure out has no levels, and values that are the caller's to free or to reset. */
 bool
 stbl_pq_decode_chunk(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
 					 const uint8_t *data, size_t len, StblPqLeafData *out, StblError *err)
 {
 	ChunkReader r;
-	StblCursor	cur;
-	bool		ok = true;
 
-	memset(&r, 0, sizeof(r));
-	r.mem = mem;
-	r.node = &meta->schema.nodes[meta->schema.leaf_nodes[leaf]];
-	r.chunk = &meta->row_groups[row_group].chunks[leaf];
-	r.out = out;
-	r.err = err;
-	out->n_levels = 0;
-	out->def = NULL;
-	out->rep = NULL;
-	if (len != r.chunk->length)
-		return stbl_fail(err, STBL_ERR_CORRUPT, "chunk of Parquet column \"%s\" has %zu bytes instead of %llu", r.node->name, len,
-						 (unsigned long long) r.chunk->length);
-	stbl_buf_init(&r.page, mem);
-	stbl_cursor_init(&cur, data, len);
-	while (ok && (int64_t) out->n_levels < r.chunk->n_values)
-		ok = read_page(&r, &cur);
-	ok = ok && check_rows(r.node, out, meta->row_groups[row_group].n_rows, err);
+	begin_chunk(&r, mem, meta, row_group, leaf, out, err);
+	if (!read_pages(&r, data, len, meta->row_groups[row_group].n_rows))
+		return false;
 	if (r.has_dict)
 		stbl_vec_free(&r.dict);
-	stbl_free(mem, r.codes);
-	stbl_buf_free(&r.page);
-	if (!ok)
+	return true;
+}
+
+/* ---- codes ---- */
+
+/* Whether all data pages are codes of a dictionary; looks at headers alone. */
+static bool
+is_coded(const ChunkReader *r, const uint8_t *data, size_t len)
+{
+	StblCursor	cur;
+	int64_t		n = 0;
+	bool		has_dict = false;
+
+	stbl_cursor_init(&cur, data, len);
+	while (n < r->chunk->n_values)
 	{
-		stbl_free(mem, out->def);
-		stbl_free(mem, out->rep);
-		out->def = out->rep = NULL;
-		out->n_levels = 0;
+		PageHeader	h;
+
+		if (!parse_header(&cur, &h) || (uint64_t) h.stored > stbl_cursor_left(&cur))
+			return false;
+		(void) stbl_cursor_bytes(&cur, (size_t) h.stored);
+		if (h.type == STBL_PQ_PAGE_DICTIONARY)
+			has_dict = true;
+		else if (h.type == STBL_PQ_PAGE_DATA || h.type == STBL_PQ_PAGE_DATA_V2)
+		{
+			if (!has_dict || h.n_values < 0 || !is_dictionary_encoding(h.encoding))
+				return false;
+			n += h.n_values;
+		}
 	}
-	return ok;
+	return has_dict;
+}
+
+/* Codes of the values, spread over the rows (as values are in assemble.c): a null has the code after the last. */
+static void
+spread_codes(ChunkReader *r, StblPqCoded *out)
+{
+	const uint8_t *valid = r->out->def;
+	uint32_t   *codes = r->codes;
+	uint32_t	null_code = (uint32_t) r->dict.n;
+	size_t		n = r->n_codes;
+	size_t		i = out->n_rows;
+
+	for (; n > 0 && n < i; i--)
+	{
+		uint32_t	keep = -(uint32_t) valid[i - 1];
+
+		codes[i - 1] = (codes[n - 1] & keep) | (null_code & ~keep);
+		n -= valid[i - 1];
+	}
+	for (; n < i; i--)
+		codes[i - 1] = null_code;
+}
+
+bool
+stbl_pq_read_coded(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
+				   const uint8_t *data, size_t len, StblPqCoded *out, bool *coded, StblError *err)
+{
+	ChunkReader r;
+	StblPqLeafData levels;
+
+	memset(out, 0, sizeof(*out));
+	memset(&levels, 0, sizeof(levels));
+	begin_chunk(&r, mem, meta, row_group, leaf, &levels, err);
+	*coded = r.node->parent == 0 && r.node->max_rep == 0 && is_coded(&r, data, len);
+	if (!*coded)
+		return true;
+	r.want_codes = true;
+	if (!read_pages(&r, data, len, meta->row_groups[row_group].n_rows))
+		return false;
+	out->n_rows = levels.n_levels;
+	out->n_null = out->n_rows - r.n_codes;
+	out->dict = r.dict;
+	out->codes = r.codes;
+	if (out->n_null > 0)
+	{
+		out->valid = levels.def;
+		spread_codes(&r, out);
+	}
+	else
+		stbl_free(mem, levels.def);
+	return true;
+}
+
+void
+stbl_pq_coded_free(StblMem *mem, StblPqCoded *coded)
+{
+	if (coded->dict.mem != NULL)
+		stbl_vec_free(&coded->dict);
+	stbl_free(mem, coded->codes);
+	stbl_free(mem, coded->valid);
+	memset(coded, 0, sizeof(*coded));
 }
 
 bool

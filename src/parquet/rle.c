@@ -114,108 +114,121 @@ stbl_pq_rle_encode_u32(StblBuf *out, const uint32_t *values, size_t n, int width
 	encode(out, values, at_u32, n, width);
 }
 
-/* Unpacks n values of width bits; the bytes are there. */
-static void
-unpack(const uint8_t *p, int width, uint32_t *out, size_t n)
+/* ---- reading ---- */
+
+void
+stbl_pq_runs_begin(StblPqRuns *runs, StblCursor *cur, int width)
 {
-	uint64_t	bits = 0;
-	int			n_bits = 0;
-	uint32_t	mask = width == 32 ? UINT32_MAX : (UINT32_C(1) << width) - 1;
+	memset(runs, 0, sizeof(*runs));
+	runs->cur = cur;
+	runs->width = width;
+}
 
-	size_t		i = 0;
-	size_t		n_bytes = (n * width + 7) / 8;
+/* The head of the next run; false if it is malformed. */
+static bool
+next_run(StblPqRuns *runs, size_t wanted)
+{
+	StblCursor *cur = runs->cur;
+	uint64_t	head,
+				count;
 
-	/* While eight bytes can be read, a value is a shift away. */
-	if (width > 0 && n_bytes >= 8)
+	/* values of no bits need no runs */
+	if (runs->width == 0 && stbl_cursor_left(cur) == 0)
 	{
-		size_t		safe = ((n_bytes - 8) * 8) / width;
-
-		if (safe > n)
-			safe = n;
-		for (; i < safe; i++)
-		{
-			uint64_t	word;
-			size_t		bit = i * width;
-
-			memcpy(&word, p + bit / 8, 8);
-			out[i] = (uint32_t) (word >> (bit % 8)) & mask;
-		}
-		n_bits = (8 - i * width % 8) % 8;
-		p += (i * width + 7) / 8;
-		if (n_bits > 0)
-			bits = p[-1] >> (8 - n_bits);
+		runs->is_packed = false;
+		runs->value = 0;
+		runs->left = wanted;
+		return true;
 	}
-	for (; i < n; i++)
+	head = stbl_cursor_varint(cur);
+	count = head >> 1;
+	if (cur->failed || count == 0)
+		return false;
+	runs->is_packed = head & 1;
+	if (runs->is_packed)
 	{
-		while (n_bits < width)
-		{
-			bits |= (uint64_t) *p++ << n_bits;
-			n_bits += 8;
-		}
-		out[i] = (uint32_t) bits & mask;
-		bits >>= width;
-		n_bits -= width;
+		size_t		left = stbl_cursor_left(cur);
+
+		if (count > SIZE_MAX / 64)
+			return false;
+		runs->left = count * 8;
+
+		/* some writers leave out the padding of the last group */
+		runs->n_bytes = count * (uint64_t) runs->width < left ? (size_t) count * (size_t) runs->width : left;
+		runs->bytes = stbl_cursor_bytes(cur, runs->n_bytes);
 	}
+	else
+	{
+		int			n = (runs->width + 7) / 8;
+		const uint8_t *p = stbl_cursor_bytes(cur, (size_t) n);
+
+		runs->left = count;
+		runs->value = 0;
+		for (int b = 0; p != NULL && b < n; b++)
+			runs->value |= (uint32_t) p[b] << (8 * b);
+	}
+	return !cur->failed;
+}
+
+/* Takes up to n of the packed values; all but the last time a multiple of eight. */
+static size_t
+take_packed(StblPqRuns *runs, size_t n, const uint8_t **bytes, size_t *n_bytes)
+{
+	size_t		take = runs->left < n ? (size_t) runs->left : n;
+
+	*bytes = runs->bytes;
+	*n_bytes = runs->n_bytes;
+	if (((uint64_t) take * (uint64_t) runs->width + 7) / 8 > runs->n_bytes)
+		return 0;
+	runs->left -= take;
+	runs->bytes += take * (size_t) runs->width / 8;
+	runs->n_bytes -= take * (size_t) runs->width / 8;
+	return take;
+}
+
+size_t
+stbl_pq_runs_next(StblPqRuns *runs, size_t wanted, uint32_t *batch, bool *is_run)
+{
+	size_t		take;
+	const uint8_t *bytes;
+	size_t		n_bytes;
+
+	if (runs->left == 0 && !next_run(runs, wanted))
+		return 0;
+	*is_run = !runs->is_packed;
+	if (!runs->is_packed)
+	{
+		take = runs->left < wanted ? (size_t) runs->left : wanted;
+		batch[0] = runs->value;
+		runs->left -= take;
+		return take;
+	}
+	take = take_packed(runs, wanted < STBL_PQ_BATCH ? wanted : STBL_PQ_BATCH, &bytes, &n_bytes);
+	stbl_pq_unpack32(bytes, n_bytes, runs->width, batch, take);
+	return take;
 }
 
 bool
 stbl_pq_rle_decode(StblCursor *cur, int width, uint32_t *out, size_t n)
 {
-	size_t		done = 0;
+	StblPqRuns	runs;
+	uint32_t	batch[STBL_PQ_BATCH];
+	size_t		take;
+	bool		is_run;
 
 	if (width < 0 || width > 32)
 		return false;
-	if (width == 0 && stbl_cursor_left(cur) == 0)
+	stbl_pq_runs_begin(&runs, cur, width);
+	for (size_t done = 0; done < n; done += take)
 	{
-		memset(out, 0, n * sizeof(uint32_t));
-		return true;
-	}
-	while (done < n)
-	{
-		uint64_t	head = stbl_cursor_varint(cur);
-		uint64_t	count = head >> 1;
-
-		if (cur->failed || count == 0)
+		take = stbl_pq_runs_next(&runs, n - done, batch, &is_run);
+		if (take == 0)
 			return false;
-		if (head & 1)
-		{
-			size_t		take;
-			size_t		left = stbl_cursor_left(cur);
-			const uint8_t *bytes;
-			uint64_t	n_bytes;
-
-			if (count > SIZE_MAX / 64)
-				return false;
-			n_bytes = count * width;
-			take = count * 8 < n - done ? count * 8 : n - done;
-
-			/* Some writers leave out the padding of the last group. */
-			if (n_bytes > left)
-			{
-				if (((uint64_t) take * width + 7) / 8 > left)
-					return false;
-				n_bytes = left;
-			}
-			bytes = stbl_cursor_bytes(cur, n_bytes);
-			if (cur->failed)
-				return false;
-			unpack(bytes, width, out + done, take);
-			done += take;
-		}
+		if (!is_run)
+			memcpy(out + done, batch, take * sizeof(uint32_t));
 		else
-		{
-			const uint8_t *bytes = stbl_cursor_bytes(cur, (width + 7) / 8);
-			uint32_t	v = 0;
-			size_t		take = count < n - done ? count : n - done;
-
-			if (cur->failed)
-				return false;
-			for (int b = 0; b < (width + 7) / 8; b++)
-				v |= (uint32_t) bytes[b] << (8 * b);
 			for (size_t i = 0; i < take; i++)
-				out[done + i] = v;
-			done += take;
-		}
+				out[done + i] = batch[0];
 	}
 	return true;
 }
@@ -223,13 +236,11 @@ stbl_pq_rle_decode(StblCursor *cur, int width, uint32_t *out, size_t n)
 bool
 stbl_pq_rle_decode_u8(StblCursor *cur, int width, uint8_t *out, size_t n)
 {
-	uint32_t	part[8];
-	size_t		done = 0;
+	StblPqRuns	runs;
+	uint32_t	batch[STBL_PQ_BATCH];
+	size_t		take;
+	bool		is_run;
 
-	/*
-	 * A run may cross the boundary of a part, so runs are walked here rather
-	 * than handed over in parts.
-	 */
 	if (width < 0 || width > 8)
 		return false;
 	if (width == 0)
@@ -237,53 +248,28 @@ stbl_pq_rle_decode_u8(StblCursor *cur, int width, uint8_t *out, size_t n)
 		memset(out, 0, n);
 		return true;
 	}
-	while (done < n)
+	stbl_pq_runs_begin(&runs, cur, width);
+	for (size_t done = 0; done < n; done += take)
 	{
-		uint64_t	head = stbl_cursor_varint(cur);
-		uint64_t	count = head >> 1;
-
-		if (cur->failed || count == 0)
-			return false;
-		if ((head & 1) == 0)
+		if (width == 1 && (runs.left > 0 || next_run(&runs, n - done)) && runs.is_packed)
 		{
-			uint8_t		v = stbl_cursor_u8(cur);
-			size_t		take = count < n - done ? count : n - done;
+			const uint8_t *bytes;
+			size_t		n_bytes;
 
-			if (cur->failed)
+			take = take_packed(&runs, n - done, &bytes, &n_bytes);
+			if (take == 0)
 				return false;
-			memset(out + done, v, take);
-			done += take;
+			stbl_pq_unpack_bits(bytes, out + done, take);
 			continue;
 		}
-		for (; count > 0; count--)
-		{
-			size_t		take = n - done < 8 ? n - done : 8;
-			size_t		want = width;
-			size_t		left = stbl_cursor_left(cur);
-			const uint8_t *bytes;
-
-			if (take == 0)
-			{
-				/* Padding groups beyond the values, if the bytes are there. */
-				if (count > left / width)
-					count = left / width;
-				(void) stbl_cursor_bytes(cur, count * width);
-				break;
-			}
-			if (want > left)
-			{
-				if ((take * width + 7) / 8 > left)
-					return false;
-				want = left;
-			}
-			bytes = stbl_cursor_bytes(cur, want);
-			if (cur->failed)
-				return false;
-			unpack(bytes, width, part, take);
+		take = stbl_pq_runs_next(&runs, n - done, batch, &is_run);
+		if (take == 0)
+			return false;
+		if (is_run)
+			memset(out + done, (int) batch[0], take);
+		else
 			for (size_t i = 0; i < take; i++)
-				out[done + i] = (uint8_t) part[i];
-			done += take;
-		}
+				out[done + i] = (uint8_t) batch[i];
 	}
 	return true;
 }

@@ -311,7 +311,7 @@ open_writer(StblTxnTable *tt, StblTxnFile *f)
 	memset(&options, 0, sizeof(options));
 	options.codec = stbl_compression;
 	options.level = 1;
-	options.created_by = "pg_supertable";
+	options.created_by = STBL_PQ_CREATED_BY;
 	f->writer = stbl_pq_writer_new(stbl_mem_in(f->writer_cxt), &tt->pq, &options);
 	stbl_buf_init(&f->spool.buf, stbl_mem_in(f->writer_cxt));
 	MemoryContextSwitchTo(old);

@@ -336,10 +336,15 @@ test_other_encodings(void)
 	OK(ok, "booleans in runs");
 
 	hand_begin(STBL_PQ_INT64, STBL_PQL_NONE, STBL_PQ_ZSTD, true);
-	hand_data(true, 5, &b);
+	hand_data(true, 4, &b);
 	hand_end(false, 4, 1);
 	OK(!read_hand(&col) && err.kind == STBL_ERR_UNSUPPORTED && strstr(err.message, "\"x\"") != NULL &&
-	   strstr(err.message, "DELTA_BINARY_PACKED") != NULL, "an encoding not read is named: %s", err.message);
+	   strstr(err.message, "BIT_PACKED") != NULL, "an encoding not read is named: %s", err.message);
+	hand_begin(STBL_PQ_DOUBLE, STBL_PQL_NONE, STBL_PQ_ZSTD, true);
+	hand_data(true, STBL_PQ_ENC_DELTA_BINARY_PACKED, &b);
+	hand_end(false, 4, 1);
+	OK(!read_hand(&col) && err.kind == STBL_ERR_UNSUPPORTED && strstr(err.message, "DELTA_BINARY_PACKED") != NULL,
+	   "and so is one that its type does not have: %s", err.message);
 
 	hand_texts(STBL_PQ_SNAPPY, false, true);
 	(void) stbl_pq_footer_length(hand_file.data + hand_file.len - 8, hand_file.len, &footer_len, &err);

@@ -14,8 +14,6 @@
 #include "common/codec.h"
 #include "delta/bounds.h"
 
-#define OUR_NAME "pg_supertable"
-
 StblBoundKind
 stbl_bound_kind(const StblField *field)
 {
@@ -60,50 +58,14 @@ clear(StblBounds *out, const StblField *field)
 static bool
 get_big_endian(const uint8_t *p, size_t len, int64_t *value)
 {
-	uint64_t	v;
+	__int128	v = len > 0 && (p[0] & 0x80) ? -1 : 0;
 
-	if (len == 0)
+	if (len < 1 || len > 16)
 		return false;
-	v = p[0] & 0x80 ? ~UINT64_C(0) : 0;
 	for (size_t i = 0; i < len; i++)
-	{
-		/* a byte that is shifted out must have been sign */
-		if (i >= 8 && (int64_t) (v >> 55) != 0 && (int64_t) v >> 55 != -1)
-			return false;
-		v = v << 8 | p[i];
-	}
+		v = (__int128) ((unsigned __int128) v << 8 | p[i]);
 	*value = (int64_t) v;
-	return true;
-}
-
-static bool
-get_plain_int(const StblPqNode *node, const uint8_t *p, size_t len, int64_t *value)
-{
-	int32_t		v32;
-
-	switch (node->type)
-	{
-		case STBL_PQ_BOOLEAN:
-			if (len != 1)
-				return false;
-			*value = p[0] != 0;
-			return true;
-		case STBL_PQ_INT32:
-			if (len != 4 || (node->logical == STBL_PQL_INT && !node->is_signed))
-				return false;
-			memcpy(&v32, p, 4);
-			*value = v32;
-			return true;
-		case STBL_PQ_INT64:
-			if (len != 8 || (node->logical == STBL_PQL_INT && !node->is_signed))
-				return false;
-			memcpy(value, p, 8);
-			return true;
-		case STBL_PQ_FIXED:
-			return node->logical == STBL_PQL_DECIMAL && get_big_endian(p, len, value);
-		default:
-			return false;
-	}
+	return v == *value;
 }
 
 /* A footer's timestamp in microseconds, rounded down. */
@@ -118,38 +80,42 @@ to_us(const StblPqNode *node, int64_t *value)
 }
 
 static bool
-get_plain_real(const StblPqNode *node, const uint8_t *p, size_t len, double *value)
-{
-	float		f;
-
-	if (node->type == STBL_PQ_FLOAT && len == 4)
-	{
-		memcpy(&f, p, 4);
-		*value = f;
-	}
-	else if (node->type == STBL_PQ_DOUBLE && len == 8)
-		memcpy(value, p, 8);
-	else
-		return false;
-	return !isnan(*value);
-}
-
-static bool
-get_plain(const StblPqNode *node, const StblField *field, StblBoundKind kind, const uint8_t *p, size_t len, StblBound *out)
+get_int(const StblPqNode *node, const StblField *field, StblVecKind kind, const StblPqValue *from, int64_t *to)
 {
 	switch (kind)
 	{
-		case STBL_BOUND_INT:
-			return get_plain_int(node, p, len, &out->i) &&
-				((field->kind != STBL_TIMESTAMP && field->kind != STBL_TIMESTAMP_NTZ) || to_us(node, &out->i));
-		case STBL_BOUND_REAL:
-			return get_plain_real(node, p, len, &out->d);
-		case STBL_BOUND_BYTES:
-			if (node->type != STBL_PQ_BYTE_ARRAY)
-				return false;
-			out->bytes = p;
-			out->len = len;
+		case STBL_VEC_BOOL:
+			*to = from->v.b;
 			return true;
+		case STBL_VEC_I32:
+			*to = from->v.i32;
+			return true;
+		case STBL_VEC_I64:
+			*to = from->v.i64;
+			return (field->kind != STBL_TIMESTAMP && field->kind != STBL_TIMESTAMP_NTZ) || to_us(node, to);
+		case STBL_VEC_BYTES:
+		case STBL_VEC_FIXED:
+			return field->kind == STBL_DECIMAL && get_big_endian(from->bytes, from->len, to);
+		default:
+			return false;
+	}
+}
+
+static bool
+get_bound(const StblPqNode *node, const StblField *field, StblBoundKind to_kind, StblVecKind kind,
+		  const StblPqValue *from, StblBound *to)
+{
+	switch (to_kind)
+	{
+		case STBL_BOUND_INT:
+			return get_int(node, field, kind, from, &to->i);
+		case STBL_BOUND_REAL:
+			to->d = kind == STBL_VEC_F32 ? from->v.f32 : from->v.f64;
+			return kind == STBL_VEC_F32 || kind == STBL_VEC_F64;
+		case STBL_BOUND_BYTES:
+			to->bytes = from->bytes;
+			to->len = from->len;
+			return kind == STBL_VEC_BYTES;
 		case STBL_BOUND_NONE:
 			break;
 	}
@@ -159,30 +125,29 @@ get_plain(const StblPqNode *node, const StblField *field, StblBoundKind kind, co
 void
 stbl_bounds_of_chunk(const StblPqMeta *meta, int row_group, int leaf, const StblField *field, StblBounds *out)
 {
-	const StblPqRowGroup *rg = &meta->row_groups[row_group];
-	const StblPqStats *s;
+	int64_t		n_rows = meta->row_groups[row_group].n_rows;
 	const StblPqNode *node;
-	bool		ours = meta->created_by != NULL && strcmp(meta->created_by, OUR_NAME) == 0;
+	StblPqBounds b;
 
 	clear(out, field);
-	out->n_rows = rg->n_rows;
+	out->n_rows = n_rows;
 	if (leaf < 0)
 	{
-		out->n_null = rg->n_rows;
+		out->n_null = n_rows;
 		return;
 	}
 	if (out->kind == STBL_BOUND_NONE)
 		return;
-	s = &rg->chunks[leaf].stats;
 	node = &meta->schema.nodes[meta->schema.leaf_nodes[leaf]];
-	if (s->has_null_count && s->null_count >= 0 && s->null_count <= rg->n_rows)
-		out->n_null = s->null_count;
-	if (!s->has_min_max)
+	stbl_pq_bounds(meta, row_group, leaf, &b);
+	if (b.has_null_count)
+		out->n_null = b.null_count;
+	if (!b.has_min_max)
 		return;
-	out->has_min = get_plain(node, field, out->kind, s->min, s->min_len, &out->min);
-	out->has_max = get_plain(node, field, out->kind, s->max, s->max_len, &out->max);
-	out->is_exact = out->has_min && out->has_max && s->min_exact && s->max_exact;
-	out->no_nan = out->kind == STBL_BOUND_REAL && ours && out->has_max;
+	out->has_min = get_bound(node, field, out->kind, b.kind, &b.min, &out->min);
+	out->has_max = get_bound(node, field, out->kind, b.kind, &b.max, &out->max);
+	out->is_exact = out->has_min && out->has_max && b.min_exact && b.max_exact;
+	out->no_nan = out->kind == STBL_BOUND_REAL && out->has_max && !b.may_have_nan;
 }
 
 /* ---- the log ---- */

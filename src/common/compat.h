@@ -49,16 +49,22 @@ stbl_wait_event(uint32 *event, const char *name)
 									 fdw_outerpath, fdw_private) \
 	create_foreignscan_path(root, rel, target, rows, 0, startup, total, pathkeys, outer, \
 							fdw_outerpath, NIL, fdw_private)
+#define STBL_CREATE_FOREIGN_UPPER_PATH(root, rel, target, rows, startup, total, pathkeys, fdw_outerpath, fdw_private) \
+	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, pathkeys, fdw_outerpath, NIL, fdw_private)
 #elif PG_VERSION_NUM >= 170000
 #define STBL_CREATE_FOREIGNSCAN_PATH(root, rel, target, rows, startup, total, pathkeys, outer, \
 									 fdw_outerpath, fdw_private) \
 	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, \
 							fdw_outerpath, NIL, fdw_private)
+#define STBL_CREATE_FOREIGN_UPPER_PATH(root, rel, target, rows, startup, total, pathkeys, fdw_outerpath, fdw_private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, fdw_outerpath, NIL, fdw_private)
 #else
 #define STBL_CREATE_FOREIGNSCAN_PATH(root, rel, target, rows, startup, total, pathkeys, outer, \
 									 fdw_outerpath, fdw_private) \
 	create_foreignscan_path(root, rel, target, rows, startup, total, pathkeys, outer, \
 							fdw_outerpath, fdw_private)
+#define STBL_CREATE_FOREIGN_UPPER_PATH(root, rel, target, rows, startup, total, pathkeys, fdw_outerpath, fdw_private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, fdw_outerpath, fdw_private)
 #endif
 
 /* 16 made one function of those that check ownership, and of most on ACLs. */
@@ -87,10 +93,12 @@ stbl_wait_event(uint32 *event, const char *name)
  */
 #if PG_VERSION_NUM >= 160000
 #define STBL_SCAN_CHECK_AS_USER(fsplan, estate) ((fsplan)->checkAsUser)
+#define STBL_UPPER_CHECK_AS_USER(fsplan, relid, estate) ((fsplan)->checkAsUser)
 #define STBL_RESULT_CHECK_AS_USER(rinfo, estate) ExecGetResultRelCheckAsUser(rinfo, estate)
 #else
 #define STBL_SCAN_CHECK_AS_USER(fsplan, estate) \
 	(exec_rt_fetch((fsplan)->scan.scanrelid, estate)->checkAsUser)
+#define STBL_UPPER_CHECK_AS_USER(fsplan, relid, estate) (exec_rt_fetch(relid, estate)->checkAsUser)
 #define STBL_RESULT_CHECK_AS_USER(rinfo, estate) \
 	(exec_rt_fetch((rinfo)->ri_RootResultRelInfo != NULL ? \
 				   (rinfo)->ri_RootResultRelInfo->ri_RangeTableIndex : \

@@ -91,35 +91,48 @@ stbl_superfile_open(StblTable *table, const char *path, uint64 size, const uint8
 	return sf;
 }
 
-void
-stbl_superfile_read(StblSuperfile *sf, int row_group, int n, const int *leaves, StblColVec *const *out)
+static void
+decode(StblSuperfile *sf, int row_group, StblColumnRead *c, const uint8 *data)
 {
 	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
-	StblPqRowGroup *rg = &sf->meta->row_groups[row_group];
+	const StblPqChunk *chunk = &sf->meta->row_groups[row_group].chunks[c->leaf];
+	const StblPqNode *node = &sf->meta->schema.nodes[sf->meta->schema.leaf_nodes[c->leaf]];
+	uint32		width;
+	StblVecKind kind = stbl_pq_vec_kind(node, &width);
+	MemoryContext scratch;
+	MemoryContext old;
+	StblError	err;
+
+	c->is_coded = false;
+	if (c->want_coded && !stbl_pq_read_coded(mem, sf->meta, row_group, c->leaf, data, chunk->length,
+											 &c->coded, &c->is_coded, &err))
+		stbl_superfile_throw(sf, &err);
+	if (c->is_coded)
+		return;
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "supertable decode", ALLOCSET_DEFAULT_SIZES);
+	stbl_colvec_init(&c->vec, mem, node->max_rep > 0, kind, width);
+	old = MemoryContextSwitchTo(scratch);
+	if (!stbl_pq_read_column(stbl_mem_in(scratch), sf->meta, row_group, c->leaf, data, chunk->length, &c->vec, &err))
+		stbl_superfile_throw(sf, &err);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+}
+
+void
+stbl_superfile_read(StblSuperfile *sf, int row_group, int n, StblColumnRead *const *columns)
+{
+	const StblPqRowGroup *rg = &sf->meta->row_groups[row_group];
 	StblCall  **calls = palloc0(sizeof(StblCall *) * (n + 1));
 	char	   *key = stbl_table_key(sf->table, sf->path);
-	MemoryContext cxt = CurrentMemoryContext;
 
 	if (sf->image == NULL)
 		for (int i = 0; i < n; i++)
-			calls[i] = stbl_store_get_range(sf->table->store, key, rg->chunks[leaves[i]].offset,
-											rg->chunks[leaves[i]].length, 0);
+			calls[i] = stbl_store_get_range(sf->table->store, key, rg->chunks[columns[i]->leaf].offset,
+											rg->chunks[columns[i]->leaf].length, 0);
 	for (int i = 0; i < n; i++)
 	{
-		const StblPqChunk *chunk = &rg->chunks[leaves[i]];
-		const StblPqNode *node = &sf->meta->schema.nodes[sf->meta->schema.leaf_nodes[leaves[i]]];
-		const uint8 *data = sf->image ? sf->image + chunk->offset : read_range(sf, calls[i]);
-		uint32		width;
-		StblVecKind kind = stbl_pq_vec_kind(node, &width);
-		MemoryContext scratch = AllocSetContextCreate(cxt, "supertable decode", ALLOCSET_DEFAULT_SIZES);
-		StblError	err;
-
-		stbl_colvec_init(out[i], mem, node->max_rep > 0, kind, width);
-		MemoryContextSwitchTo(scratch);
-		if (!stbl_pq_read_column(stbl_mem_in(scratch), sf->meta, row_group, leaves[i], data, chunk->length, out[i], &err))
-			stbl_superfile_throw(sf, &err);
-		MemoryContextSwitchTo(cxt);
-		MemoryContextDelete(scratch);
+		decode(sf, row_group, columns[i],
+			   sf->image ? sf->image + rg->chunks[columns[i]->leaf].offset : read_range(sf, calls[i]));
 		if (calls[i] != NULL)
 			stbl_call_free(calls[i]);
 	}

@@ -20,12 +20,21 @@ typedef struct StblSuperfile
  */
 extern StblSuperfile *stbl_superfile_open(StblTable *table, const char *path, uint64_t size, const uint8_t *image);
 
+/* A column of a row group to read. */
+typedef struct StblColumnRead
+{
+	int			leaf;			/* its ordinal */
+	bool		want_coded;		/* as dictionary and codes, where it is written so */
+	bool		is_coded;		/* it was: coded holds it, else vec */
+	StblColVec	vec;
+	StblPqCoded coded;
+} StblColumnRead;
+
 /*
- * Reads n columns of a row group (leaf ordinals) into vectors, which are
- * initialised here in CurrentMemoryContext; all requests are in flight at
- * once.
+ * Reads n columns of a row group; all requests are in flight at once.  What
+ * is read lives in CurrentMemoryContext.
  */
-extern void stbl_superfile_read(StblSuperfile *sf, int row_group, int n, const int *leaves, StblColVec *const *out);
+extern void stbl_superfile_read(StblSuperfile *sf, int row_group, int n, StblColumnRead *const *columns);
 
 /* Raises err about a superfile, naming it. */
 extern void stbl_superfile_throw(const StblSuperfile *sf, const StblError *err) __attribute__((noreturn));

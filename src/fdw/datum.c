@@ -497,8 +497,8 @@ integer_at(const StblVec *vec, size_t i)
 	return ((const int64 *) vec->values)[i];
 }
 
-static __int128
-unscaled_at(const StblVec *vec, size_t i)
+__int128
+stbl_unscaled(const StblVec *vec, size_t i)
 {
 	const uint8 *p;
 	size_t		len;
@@ -520,6 +520,18 @@ unscaled_at(const StblVec *vec, size_t i)
 	while (len-- > 0)
 		v = (__int128) (((unsigned __int128) v << 8) | *p++);
 	return v;
+}
+
+int64
+stbl_unscaled_64(const StblVec *vec, size_t i)
+{
+	__int128	v = stbl_unscaled(vec, i);
+
+	if (v < PG_INT64_MIN || v > PG_INT64_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a stored decimal has more digits than its type")));
+	return (int64) v;
 }
 
 static Datum
@@ -607,7 +619,7 @@ value_datum(StblColumn *column, const StblVec *vec, size_t i)
 		case FLOAT8OID:
 			return float_datum(column, vec, i);
 		case NUMERICOID:
-			return numeric_from_decimal(unscaled_at(vec, i), column->field.scale);
+			return numeric_from_decimal(stbl_unscaled(vec, i), column->field.scale);
 		case DATEOID:
 			return date_datum(integer_at(vec, i));
 		case TIMESTAMPTZOID:

@@ -48,4 +48,8 @@ extern void stbl_column_append(StblColumn *column, StblColVec *vec, Datum value,
 extern void stbl_column_datums(StblColumn *column, const StblColVec *vec, const uint32_t *rows, size_t first, int n,
 							   Datum *values, bool *isnull);
 
+/* The unscaled value of a decimal in any of its vector kinds; the second throws XX001 where it has more than 64 bits. */
+extern __int128 stbl_unscaled(const StblVec *vec, size_t i);
+extern int64_t stbl_unscaled_64(const StblVec *vec, size_t i);
+
 #endif							/* STBL_DATUM_H */

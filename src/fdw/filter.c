@@ -120,7 +120,7 @@ unite(const uint32_t *a, uint32_t n_a, const uint32_t *b, uint32_t n_b, uint32_t
 }
 
 static uint32_t
-select_any(const Condition *cond, StblFilterVec vec, void *arg, const uint32_t *in, uint32_t n, uint32_t *out)
+select_any(const Condition *cond, StblFilterColumns columns, void *arg, const uint32_t *in, uint32_t n, uint32_t *out)
 {
 	uint32_t   *sum = palloc(sizeof(uint32_t) * (n + 1));
 	uint32_t   *one = palloc(sizeof(uint32_t) * (n + 1));
@@ -129,7 +129,7 @@ select_any(const Condition *cond, StblFilterVec vec, void *arg, const uint32_t *
 
 	for (int b = 0; b < cond->n_branches; b++)
 	{
-		uint32_t	n_one = stbl_filter_select(&cond->branches[b], vec, arg, in, n, one);
+		uint32_t	n_one = stbl_filter_select(&cond->branches[b], columns, arg, in, n, one);
 		uint32_t   *t = next;
 
 		n_sum = unite(sum, n_sum, one, n_one, next);
@@ -143,30 +143,74 @@ select_any(const Condition *cond, StblFilterVec vec, void *arg, const uint32_t *
 	return n_sum;
 }
 
+static bool
+null_passes(const StblPredicate *p)
+{
+	return p->everything || (p->test == STBL_TEST_NULL && !p->nothing);
+}
+
 static uint32_t
 select_all_null(const StblPredicate *p, const uint32_t *in, uint32_t n, uint32_t *out)
 {
-	if (!p->everything && p->test != STBL_TEST_NULL)
+	if (!null_passes(p))
 		return 0;
 	for (uint32_t i = 0; i < n; i++)
 		out[i] = in ? in[i] : i;
 	return n;
 }
 
+/* Decides each entry of the dictionary once. */
+static uint32_t
+select_coded(const StblPredicate *p, const StblPqCoded *coded, const uint32_t *in, uint32_t n, uint32_t *out)
+{
+	size_t		n_dict = coded->dict.n;
+	uint8_t    *passes = palloc0(n_dict + 1);
+	uint32_t   *entries = palloc(sizeof(uint32_t) * (n_dict + 1));
+	uint32_t	n_pass = stbl_predicate_select(p, &coded->dict, NULL, (uint32_t) n_dict, entries);
+	const uint32_t *codes = coded->codes;
+	uint32_t	k = 0;
+
+	for (uint32_t i = 0; i < n_pass; i++)
+		passes[entries[i]] = 1;
+	passes[n_dict] = null_passes(p);
+	if (n_pass == 0 && !passes[n_dict])
+		return 0;
+	if (in == NULL)
+		for (uint32_t i = 0; i < n; i++)
+		{
+			out[k] = i;
+			k += passes[codes[i]];
+		}
+	else
+		for (uint32_t j = 0; j < n; j++)
+		{
+			uint32_t	i = in[j];
+
+			out[k] = i;
+			k += passes[codes[i]];
+		}
+	return k;
+}
+
 uint32_t
-stbl_filter_select(const StblFilter *filter, StblFilterVec vec, void *arg, const uint32_t *in, uint32_t n, uint32_t *out)
+stbl_filter_select(const StblFilter *filter, StblFilterColumns columns, void *arg,
+				   const uint32_t *in, uint32_t n, uint32_t *out)
 {
 	for (int i = 0; i < filter->n && n > 0; i++)
 	{
 		const Condition *cond = &filter->conds[i];
-		const StblVec *v = cond->attnum != 0 ? vec(arg, cond->attnum) : NULL;
+		StblFilterColumn c = {NULL, NULL};
 
+		if (cond->attnum != 0)
+			c = columns(arg, cond->attnum);
 		if (cond->attnum == 0)
-			n = select_any(cond, vec, arg, in, n, out);
-		else if (v == NULL)
-			n = select_all_null(&cond->predicate, in, n, out);
+			n = select_any(cond, columns, arg, in, n, out);
+		else if (c.coded != NULL)
+			n = select_coded(&cond->predicate, c.coded, in, n, out);
+		else if (c.vec != NULL)
+			n = stbl_predicate_select(&cond->predicate, c.vec, in, n, out);
 		else
-			n = stbl_predicate_select(&cond->predicate, v, in, n, out);
+			n = select_all_null(&cond->predicate, in, n, out);
 		in = out;
 	}
 	return n;

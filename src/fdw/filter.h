@@ -38,11 +38,17 @@ extern StblFilter *stbl_filter_compile(List *descriptions, List *expr_states, Ex
 									   StblColumn *columns, int n_columns);
 
 /* What a filter needs to know of a column, given by the caller. */
-typedef const StblVec *(*StblFilterVec) (void *arg, AttrNumber attnum);	/* NULL: the column reads as NULL */
+typedef struct StblFilterColumn
+{
+	const StblVec *vec;			/* both NULL: the column reads as NULL */
+	const StblPqCoded *coded;
+} StblFilterColumn;
+
+typedef StblFilterColumn (*StblFilterColumns) (void *arg, AttrNumber attnum);
 typedef void (*StblFilterBounds) (void *arg, AttrNumber attnum, StblBounds *bounds);
 
 /* Rows in[0..n) (0..n-1 where in is NULL) that pass, to out; see stbl_predicate_select. */
-extern uint32_t stbl_filter_select(const StblFilter *filter, StblFilterVec vec, void *arg,
+extern uint32_t stbl_filter_select(const StblFilter *filter, StblFilterColumns columns, void *arg,
 								   const uint32_t *in, uint32_t n, uint32_t *out);
 extern bool stbl_filter_may_pass(const StblFilter *filter, StblFilterBounds bounds, void *arg);
 extern bool stbl_filter_must_pass(const StblFilter *filter, StblFilterBounds bounds, void *arg);

@@ -19,6 +19,7 @@
 #include "utils/rel.h"
 
 #include "common/compat.h"
+#include "fdw/aggregate.h"
 #include "fdw/fdw.h"
 #include "fdw/filter.h"
 #include "fdw/options.h"
@@ -109,6 +110,8 @@ supertableGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignP
 	int			natts;
 	bool		whole_row;
 
+	if (rel->reloptkind == RELOPT_UPPER_REL)
+		return stbl_aggregate_plan(root, rel, path, tlist);
 	relation = table_open(relid, NoLock);
 	clauses = extract_actual_clauses(clauses, false);
 	pushed = split_clauses(relation, rel->relid, &clauses, &descriptions, &exprs);
@@ -158,6 +161,7 @@ stbl_fdw_plan_routines(FdwRoutine *routine)
 	routine->GetForeignRelSize = supertableGetForeignRelSize;
 	routine->GetForeignPaths = supertableGetForeignPaths;
 	routine->GetForeignPlan = supertableGetForeignPlan;
+	routine->GetForeignUpperPaths = supertableGetForeignUpperPaths;
 	routine->AddForeignUpdateTargets = supertableAddForeignUpdateTargets;
 	routine->PlanForeignModify = supertablePlanForeignModify;
 }

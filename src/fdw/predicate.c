@@ -360,19 +360,6 @@ stbl_predicate_compile(StblPredicate *p, const StblColumn *column, StblTest test
 		KEEP_VALID((utype) ((utype) v[i] - from) <= span); \
 } while (0)
 
-/* Of a decimal that another writer stored as bytes. */
-static int64
-unscaled_at(const StblVec *vec, size_t i)
-{
-	const uint8_t *b = vec->kind == STBL_VEC_BYTES ? vec->bytes + vec->offsets[i] : vec->values + i * vec->width;
-	size_t		len = vec->kind == STBL_VEC_BYTES ? vec->offsets[i + 1] - vec->offsets[i] : vec->width;
-	__int128	v = len > 0 && (b[0] & 0x80) ? -1 : 0;
-
-	for (size_t j = 0; j < len && j < 16; j++)
-		v = (__int128) ((unsigned __int128) v << 8 | b[len > 16 ? len - 16 + j : j]);
-	return v < PG_INT64_MIN ? PG_INT64_MIN : v > PG_INT64_MAX ? PG_INT64_MAX : (int64) v;
-}
-
 static uint32_t
 select_range(const StblPredicate *p, const StblVec *vec, const uint32_t *in, uint32_t n, uint32_t *out)
 {
@@ -402,7 +389,7 @@ select_range(const StblPredicate *p, const StblVec *vec, const uint32_t *in, uin
 			KEEP_RANGE(int64, uint64);
 			break;
 		default:
-			KEEP_VALID((unscaled_at(vec, i) >= lo && unscaled_at(vec, i) <= hi) != p->outside);
+			KEEP_VALID((stbl_unscaled_64(vec, i) >= lo && stbl_unscaled_64(vec, i) <= hi) != p->outside);
 	}
 	return k;
 }
@@ -528,7 +515,7 @@ is_in_set(const StblPredicate *p, const StblVec *vec, size_t i)
 		case STBL_BOUND_INT:
 			v = vec->kind == STBL_VEC_I64 ? ((const int64 *) vec->values)[i] :
 				vec->kind == STBL_VEC_I32 ? ((const int32 *) vec->values)[i] :
-				vec->kind == STBL_VEC_BOOL ? vec->values[i] : unscaled_at(vec, i);
+				vec->kind == STBL_VEC_BOOL ? vec->values[i] : stbl_unscaled_64(vec, i);
 			return bsearch(&v, p->ints, p->n_set, sizeof(v), order_ints) != NULL;
 		case STBL_BOUND_REAL:
 			d = vec->kind == STBL_VEC_F32 ? ((const float *) vec->values)[i] : ((const double *) vec->values)[i];

@@ -1,4 +1,7 @@
-/* Scan: rows of a source as tuples, a few hundred at a time. */
+/*
+ * Scan: rows of a source as tuples, a few hundred at a time; and the entry of
+ * scans that return aggregates (aggregate.c), whose scanrelid is 0.
+ */
 #include "postgres.h"
 
 #include "access/sysattr.h"
@@ -12,6 +15,7 @@
 #include "utils/ruleutils.h"
 
 #include "common/compat.h"
+#include "fdw/aggregate.h"
 #include "fdw/fdw.h"
 #include "fdw/options.h"
 #include "fdw/source.h"
@@ -21,6 +25,7 @@
 
 typedef struct StblScan
 {
+	StblAggregate *aggregate;	/* or NULL, and then: */
 	StblSource *source;
 	List	   *expr_states;
 	uint32		next;			/* of the block's selected rows, the next chunk's first */
@@ -70,6 +75,12 @@ supertableBeginForeignScan(ForeignScanState *node, int eflags)
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	s = palloc0(sizeof(StblScan));
+	node->fdw_state = s;
+	if (plan->scan.scanrelid == 0)
+	{
+		s->aggregate = stbl_aggregate_begin(node);
+		return;
+	}
 	foreach(lc, (List *) list_nth(plan->fdw_private, STBL_PRIVATE_ATTRS))
 		wanted = bms_add_member(wanted, lfirst_int(lc));
 	s->expr_states = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
@@ -84,7 +95,6 @@ supertableBeginForeignScan(ForeignScanState *node, int eflags)
 		s->values[i] = palloc(sizeof(Datum) * CHUNK_ROWS);
 		s->isnull[i] = palloc(sizeof(bool) * CHUNK_ROWS);
 	}
-	node->fdw_state = s;
 }
 
 /* Makes Datums of the next rows; false at the end. */
@@ -133,6 +143,8 @@ supertableIterateForeignScan(ForeignScanState *node)
 	StblSource *src = s->source;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
+	if (s->aggregate != NULL)
+		return stbl_aggregate_next(s->aggregate, slot);
 	ExecClearTuple(slot);
 	if (s->at >= s->n_chunk && !next_chunk(s))
 		return slot;
@@ -158,6 +170,11 @@ supertableReScanForeignScan(ForeignScanState *node)
 {
 	StblScan   *s = node->fdw_state;
 
+	if (s->aggregate != NULL)
+	{
+		stbl_aggregate_restart(s->aggregate);
+		return;
+	}
 	stbl_source_restart(s->source);
 	s->next = 0;
 	s->at = s->n_chunk = 0;
@@ -168,7 +185,9 @@ supertableEndForeignScan(ForeignScanState *node)
 {
 	StblScan   *s = node->fdw_state;
 
-	if (s != NULL)
+	if (s != NULL && s->aggregate != NULL)
+		stbl_aggregate_end(s->aggregate);
+	else if (s != NULL && s->source != NULL)
 		stbl_source_end(s->source);
 	node->fdw_state = NULL;
 }
@@ -179,6 +198,11 @@ supertableExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	StblScan   *s = node->fdw_state;
 
+	if (plan->scan.scanrelid == 0)
+	{
+		stbl_aggregate_explain(node, s ? s->aggregate : NULL, es);
+		return;
+	}
 	if (plan->fdw_recheck_quals != NIL)
 	{
 		List	   *context = set_deparse_context_plan(es->deparse_cxt, (Plan *) plan, NIL);

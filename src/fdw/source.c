@@ -133,13 +133,13 @@ group_bounds(void *arg, AttrNumber attnum, StblBounds *bounds)
 	StblSource *s = arg;
 	StblSourceColumn *c = column_at(s, attnum);
 
-	stbl_bounds_of_chunk(s->sf->meta, s->row_group, c->leaf, c->field, bounds);
+	stbl_bounds_of_chunk(s->sf->meta, s->row_group, c->read.leaf, c->field, bounds);
 }
 
 void
 stbl_source_bounds(StblSource *s, const StblSourceColumn *c, StblBounds *bounds)
 {
-	stbl_bounds_of_chunk(s->sf->meta, s->row_group, c->leaf, c->field, bounds);
+	stbl_bounds_of_chunk(s->sf->meta, s->row_group, c->read.leaf, c->field, bounds);
 }
 
 /* ---- going on to what is next ---- */
@@ -167,7 +167,7 @@ open_superfile(StblSource *s, const char *path, uint64 size, const uint8 *image)
 	{
 		StblSourceColumn *c = &s->columns[i];
 
-		if (!stbl_schema_match_file(&s->sf->meta->schema, c->field, &c->leaf, &err))
+		if (!stbl_schema_match_file(&s->sf->meta->schema, c->field, &c->read.leaf, &err))
 			stbl_superfile_throw(s->sf, &err);
 	}
 	s->n_superfiles_read++;
@@ -283,6 +283,7 @@ next_own(StblSource *s)
 		int			b = stbl_schema_find(stbl_batch_schema(s->batch), s->columns[i].column->field.name);
 
 		s->columns[i].data = b >= 0 ? stbl_batch_columns(s->batch)[b] : NULL;
+		s->columns[i].coded = NULL;
 	}
 	return true;
 }
@@ -315,7 +316,10 @@ next_row_group(StblSource *s)
 		s->first_position = rg->first_row;
 		s->n_rows = rg->n_rows;
 		for (int i = 0; i < s->n_columns; i++)
+		{
 			s->columns[i].data = NULL;
+			s->columns[i].coded = NULL;
+		}
 		MemoryContextReset(s->group_cxt);
 		return true;
 	}
@@ -348,26 +352,26 @@ stbl_source_advance(StblSource *s)
 
 /* Timestamps in another unit than microseconds become such, rounded down. */
 static void
-to_microseconds(StblSource *s, StblSourceColumn *c)
+to_microseconds(StblSource *s, const StblColumnRead *read, StblVec *vec)
 {
-	const StblPqNode *node = &s->sf->meta->schema.nodes[s->sf->meta->schema.leaf_nodes[c->leaf]];
-	int64	   *v = (int64 *) c->vec.elem.values;
+	const StblPqNode *node = &s->sf->meta->schema.nodes[s->sf->meta->schema.leaf_nodes[read->leaf]];
+	int64	   *v = (int64 *) vec->values;
 
 	if (node->logical == STBL_PQL_TIMESTAMP_MS)
-		for (size_t i = 0; i < c->vec.elem.n; i++)
+		for (size_t i = 0; i < vec->n; i++)
 		{
 			if (__builtin_mul_overflow(v[i], 1000, &v[i]))
 				ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
 		}
 	else if (node->logical == STBL_PQL_TIMESTAMP_NS)
-		for (size_t i = 0; i < c->vec.elem.n; i++)
+		for (size_t i = 0; i < vec->n; i++)
 			v[i] = v[i] / 1000 - (v[i] % 1000 < 0);
 }
 
 static bool
 is_due(const StblSourceColumn *c, bool for_filter)
 {
-	return (for_filter ? c->is_tested : c->is_wanted) && c->leaf >= 0 && c->data == NULL;
+	return (for_filter ? c->is_tested : c->is_wanted) && c->read.leaf >= 0 && c->data == NULL && c->coded == NULL;
 }
 
 /* Loads the columns of the row group that the filter tests, or that the caller wants. */
@@ -375,8 +379,7 @@ static void
 load_columns(StblSource *s, bool for_filter)
 {
 	MemoryContext old = MemoryContextSwitchTo(s->group_cxt);
-	int		   *leaves = palloc(sizeof(int) * (s->n_columns + 1));
-	StblColVec **vecs = palloc(sizeof(StblColVec *) * (s->n_columns + 1));
+	StblColumnRead **reads = palloc(sizeof(StblColumnRead *) * (s->n_columns + 1));
 	int			n = 0;
 
 	for (int i = 0; i < s->n_columns; i++)
@@ -385,28 +388,37 @@ load_columns(StblSource *s, bool for_filter)
 
 		if (!is_due(c, for_filter))
 			continue;
-		leaves[n] = c->leaf;
-		vecs[n++] = &c->vec;
+		c->read.want_coded = !c->column->is_array && (c->takes_codes || !c->is_wanted);
+		reads[n++] = &c->read;
 	}
-	stbl_superfile_read(s->sf, s->row_group, n, leaves, vecs);
+	stbl_superfile_read(s->sf, s->row_group, n, reads);
 	for (int i = 0; i < s->n_columns; i++)
 	{
 		StblSourceColumn *c = &s->columns[i];
 
 		if (!is_due(c, for_filter))
 			continue;
-		to_microseconds(s, c);
-		c->data = &c->vec;
+		if (c->read.is_coded)
+		{
+			to_microseconds(s, &c->read, &c->read.coded.dict);
+			c->coded = &c->read.coded;
+		}
+		else
+		{
+			to_microseconds(s, &c->read, &c->read.vec.elem);
+			c->data = &c->read.vec;
+		}
 	}
 	MemoryContextSwitchTo(old);
 }
 
-static const StblVec *
-tested_vec(void *arg, AttrNumber attnum)
+static StblFilterColumn
+tested_column(void *arg, AttrNumber attnum)
 {
 	StblSourceColumn *c = column_at(arg, attnum);
+	StblFilterColumn fc = {c->data != NULL ? &c->data->elem : NULL, c->coded};
 
-	return c->data != NULL ? &c->data->elem : NULL;
+	return fc;
 }
 
 /* Rows of the block that are not hidden, ascending; their number. */
@@ -451,7 +463,7 @@ stbl_source_select(StblSource *s)
 	{
 		MemoryContext old = MemoryContextSwitchTo(s->group_cxt);
 
-		s->n_selected = stbl_filter_select(s->filter, tested_vec, s, s->hidden != NULL ? rows : NULL, n, rows);
+		s->n_selected = stbl_filter_select(s->filter, tested_column, s, s->hidden != NULL ? rows : NULL, n, rows);
 		MemoryContextSwitchTo(old);
 		s->n_rows_removed += n - s->n_selected;
 	}

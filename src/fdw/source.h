@@ -25,11 +25,14 @@ typedef struct StblSourceColumn
 	const StblField *field;		/* as stored; the column's own where storage lacks it */
 	bool		is_tested;		/* by the filter */
 	bool		is_wanted;		/* by the caller */
-	const StblColVec *data;		/* of the block at hand; NULL: reads as NULL */
+	bool		takes_codes;	/* the caller can do with dictionary and codes */
+
+	/* of the block at hand; both NULL: reads as NULL */
+	const StblColVec *data;
+	const StblPqCoded *coded;
 
 	/* private to source.c */
-	int			leaf;			/* in the superfile at hand; -1: it has none */
-	StblColVec	vec;
+	StblColumnRead read;		/* leaf -1: the superfile at hand has none */
 } StblSourceColumn;
 
 typedef struct StblSource

@@ -12,6 +12,7 @@
 #include "tcop/utility.h"
 #include "utils/guc.h"
 
+#include "common/compat.h"
 #include "delta/snapshot.h"
 #include "parquet/parquet.h"
 #include "store/store.h"
@@ -24,6 +25,7 @@ PG_MODULE_MAGIC;
 void		_PG_init(void);
 
 static ExecutorStart_hook_type prev_executor_start = NULL;
+static ExecutorRun_hook_type prev_executor_run = NULL;
 static ProcessUtility_hook_type prev_process_utility = NULL;
 
 static const struct config_enum_entry compression_options[] = {
@@ -40,6 +42,21 @@ note_executor_start(QueryDesc *desc, int eflags)
 		prev_executor_start(desc, eflags);
 	else
 		standard_ExecutorStart(desc, eflags);
+}
+
+/*
+ * Workers do not have what this transaction has changed: with changes, a plan
+ * that was made for workers runs without.
+ */
+static void
+run_without_workers(STBL_EXECUTOR_RUN_PARAMS)
+{
+	if (desc->plannedstmt->parallelModeNeeded && stbl_txn_has_changes())
+		STBL_FORBID_WORKERS();
+	if (prev_executor_run)
+		prev_executor_run(STBL_EXECUTOR_RUN_ARGS);
+	else
+		standard_ExecutorRun(STBL_EXECUTOR_RUN_ARGS);
 }
 
 static void
@@ -116,6 +133,8 @@ _PG_init(void)
 	stbl_txn_init();
 	prev_executor_start = ExecutorStart_hook;
 	ExecutorStart_hook = note_executor_start;
+	prev_executor_run = ExecutorRun_hook;
+	ExecutorRun_hook = run_without_workers;
 	prev_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = note_utility;
 }

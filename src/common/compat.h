@@ -67,6 +67,21 @@ stbl_wait_event(uint32 *event, const char *name)
 	create_foreign_upper_path(root, rel, target, rows, startup, total, pathkeys, fdw_outerpath, fdw_private)
 #endif
 
+/*
+ * ExecutorRun_hook's parameters, and what forbids a run to use workers: a
+ * plan that was, or may be, run again gets none.  Minor versions of 15 to 17
+ * differ in which of the two they look at.
+ */
+#if PG_VERSION_NUM >= 180000
+#define STBL_EXECUTOR_RUN_PARAMS QueryDesc *desc, ScanDirection direction, uint64 count
+#define STBL_EXECUTOR_RUN_ARGS desc, direction, count
+#define STBL_FORBID_WORKERS() (desc->already_executed = true)
+#else
+#define STBL_EXECUTOR_RUN_PARAMS QueryDesc *desc, ScanDirection direction, uint64 count, bool execute_once
+#define STBL_EXECUTOR_RUN_ARGS desc, direction, count, execute_once
+#define STBL_FORBID_WORKERS() (desc->already_executed = true, execute_once = false)
+#endif
+
 /* 16 made one function of those that check ownership, and of most on ACLs. */
 #if PG_VERSION_NUM >= 160000
 #define STBL_CLASS_OWNERCHECK(oid, role) object_ownercheck(RelationRelationId, oid, role)

@@ -11,6 +11,7 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
 #include "optimizer/planmain.h"
 #include "optimizer/prep.h"
 #include "optimizer/restrictinfo.h"
@@ -59,12 +60,39 @@ static void
 supertableGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
 	Cost		startup = rel->baserestrictcost.startup;
-	Cost		total = startup + seq_page_cost * rel->pages +
-		(cpu_tuple_cost + rel->baserestrictcost.per_tuple) * rel->tuples;
+	Cost		disk = seq_page_cost * rel->pages;
+	Cost		cpu = (cpu_tuple_cost + rel->baserestrictcost.per_tuple) * rel->tuples;
+	ForeignPath *path;
+	int			n_workers = 0;
 
-	add_path(rel, (Path *)
-			 STBL_CREATE_FOREIGNSCAN_PATH(root, rel, NULL, rel->rows, startup, total,
-										  NIL, rel->lateral_relids, NULL, NIL));
+	path = STBL_CREATE_FOREIGNSCAN_PATH(root, rel, NULL, rel->rows, startup, startup + disk + cpu,
+										NIL, rel->lateral_relids, NULL, NIL);
+
+	/* each worker would return all rows */
+	path->path.parallel_safe = false;
+	add_path(rel, (Path *) path);
+	if (rel->consider_parallel && rel->lateral_relids == NULL)
+		n_workers = compute_parallel_worker(rel, rel->pages, -1, max_parallel_workers_per_gather);
+	if (n_workers > 0)
+	{
+		double		divisor = n_workers + (parallel_leader_participation ? Max(0, 1.0 - 0.3 * n_workers) : 0);
+
+		path = STBL_CREATE_FOREIGNSCAN_PATH(root, rel, NULL, clamp_row_est(rel->rows / divisor), startup,
+											startup + disk + cpu / divisor, NIL, NULL, NULL, NIL);
+		path->path.parallel_aware = true;
+		path->path.parallel_workers = n_workers;
+		add_partial_path(rel, (Path *) path);
+	}
+}
+
+/*
+ * Workers do not have what this transaction has changed.  A plan made before
+ * its first change runs without workers: see the executor's hook.
+ */
+static bool
+supertableIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	return !stbl_txn_has_changes();
 }
 
 /*
@@ -160,6 +188,7 @@ stbl_fdw_plan_routines(FdwRoutine *routine)
 {
 	routine->GetForeignRelSize = supertableGetForeignRelSize;
 	routine->GetForeignPaths = supertableGetForeignPaths;
+	routine->IsForeignScanParallelSafe = supertableIsForeignScanParallelSafe;
 	routine->GetForeignPlan = supertableGetForeignPlan;
 	routine->GetForeignUpperPaths = supertableGetForeignUpperPaths;
 	routine->AddForeignUpdateTargets = supertableAddForeignUpdateTargets;

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "access/sysattr.h"
+#include "access/parallel.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -64,12 +64,28 @@ is_written(ForeignScan *plan, EState *estate)
 }
 
 static void
+make_chunk(StblScan *s, MemoryContext cxt)
+{
+	int			n = s->source->n_columns;
+
+	s->values = MemoryContextAllocZero(cxt, sizeof(Datum *) * (n + 1));
+	s->isnull = MemoryContextAllocZero(cxt, sizeof(bool *) * (n + 1));
+	for (int i = 0; i < n; i++)
+	{
+		s->values[i] = MemoryContextAlloc(cxt, sizeof(Datum) * CHUNK_ROWS);
+		s->isnull[i] = MemoryContextAlloc(cxt, sizeof(bool) * CHUNK_ROWS);
+	}
+}
+
+static void
 supertableBeginForeignScan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState	   *estate = node->ss.ps.state;
 	StblScan   *s;
 	Bitmapset  *wanted = NULL;
+	List	   *descriptions;
+	Oid			userid;
 	ListCell   *lc;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
@@ -83,19 +99,60 @@ supertableBeginForeignScan(ForeignScanState *node, int eflags)
 	}
 	foreach(lc, (List *) list_nth(plan->fdw_private, STBL_PRIVATE_ATTRS))
 		wanted = bms_add_member(wanted, lfirst_int(lc));
+	descriptions = list_nth(plan->fdw_private, STBL_PRIVATE_FILTER);
+	userid = STBL_SCAN_CHECK_AS_USER(plan, estate);
 	s->expr_states = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
-	s->source = stbl_source_begin(node->ss.ss_currentRelation, STBL_SCAN_CHECK_AS_USER(plan, estate), estate, wanted,
-								  list_nth(plan->fdw_private, STBL_PRIVATE_FILTER), s->expr_states,
-								  node->ss.ps.ps_ExprContext, is_written(plan, estate));
 	s->chunk_cxt = AllocSetContextCreate(estate->es_query_cxt, "supertable scan rows", ALLOCSET_DEFAULT_SIZES);
-	s->values = palloc0(sizeof(Datum *) * (s->source->n_columns + 1));
-	s->isnull = palloc0(sizeof(bool *) * (s->source->n_columns + 1));
-	for (int i = 0; i < s->source->n_columns; i++)
+	if (IsParallelWorker())
+		s->source = stbl_source_new(node->ss.ss_currentRelation, userid, estate, wanted, descriptions, s->expr_states,
+									node->ss.ps.ps_ExprContext);
+	else
 	{
-		s->values[i] = palloc(sizeof(Datum) * CHUNK_ROWS);
-		s->isnull[i] = palloc(sizeof(bool) * CHUNK_ROWS);
+		s->source = stbl_source_begin(node->ss.ss_currentRelation, userid, estate, wanted, descriptions, s->expr_states,
+									  node->ss.ps.ps_ExprContext, is_written(plan, estate));
+		make_chunk(s, estate->es_query_cxt);
 	}
 }
+
+/* ---- parallel ---- */
+
+static Size
+supertableEstimateDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt)
+{
+	return stbl_shared_size(((StblScan *) node->fdw_state)->source);
+}
+
+static void
+supertableInitializeDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt, void *coordinate)
+{
+	stbl_shared_init(((StblScan *) node->fdw_state)->source, coordinate);
+}
+
+static void
+supertableReInitializeDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt, void *coordinate)
+{
+	stbl_shared_reset(((StblScan *) node->fdw_state)->source);
+}
+
+static void
+supertableInitializeWorkerForeignScan(ForeignScanState *node, shm_toc *toc, void *coordinate)
+{
+	StblScan   *s = node->fdw_state;
+
+	stbl_shared_attach(s->source, coordinate);
+	make_chunk(s, node->ss.ps.state->es_query_cxt);
+}
+
+static void
+supertableShutdownForeignScan(ForeignScanState *node)
+{
+	StblScan   *s = node->fdw_state;
+
+	if (s != NULL && s->source != NULL)
+		stbl_shared_count(s->source);
+}
+
+/* ---- rows ---- */
 
 /* Makes Datums of the next rows; false at the end. */
 static bool
@@ -225,12 +282,6 @@ supertableExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		stbl_source_explain(s->source, es);
 }
 
-static bool
-supertableIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
-{
-	return false;
-}
-
 void
 stbl_fdw_scan_routines(FdwRoutine *routine)
 {
@@ -239,5 +290,9 @@ stbl_fdw_scan_routines(FdwRoutine *routine)
 	routine->ReScanForeignScan = supertableReScanForeignScan;
 	routine->EndForeignScan = supertableEndForeignScan;
 	routine->ExplainForeignScan = supertableExplainForeignScan;
-	routine->IsForeignScanParallelSafe = supertableIsForeignScanParallelSafe;
+	routine->EstimateDSMForeignScan = supertableEstimateDSMForeignScan;
+	routine->InitializeDSMForeignScan = supertableInitializeDSMForeignScan;
+	routine->ReInitializeDSMForeignScan = supertableReInitializeDSMForeignScan;
+	routine->InitializeWorkerForeignScan = supertableInitializeWorkerForeignScan;
+	routine->ShutdownForeignScan = supertableShutdownForeignScan;
 }

@@ -3,6 +3,7 @@
 
 #include <roaring/roaring.h>
 
+#include "access/parallel.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -29,18 +30,18 @@ add_column(StblSource *s, StblColumn *column, bool is_tested, bool is_wanted)
 }
 
 static void
-set_up_columns(StblSource *s, Relation rel, Bitmapset *wanted)
+set_up_columns(StblSource *s)
 {
 	Bitmapset  *tested = stbl_filter_attrs(s->descriptions, NULL);
 
-	s->all_columns = stbl_columns(RelationGetDescr(rel), &s->n_all);
+	s->all_columns = stbl_columns(RelationGetDescr(s->rel), &s->n_all);
 	s->columns = palloc0(sizeof(StblSourceColumn) * (s->n_all + 1));
 	for (int i = 0; i < s->n_all; i++)
 	{
 		StblColumn *column = &s->all_columns[i];
 		int			j = stbl_schema_find(&s->snapshot->schema, column->field.name);
 		bool		is_tested = bms_is_member(column->attnum, tested);
-		bool		is_wanted = bms_is_member(column->attnum, wanted);
+		bool		is_wanted = bms_is_member(column->attnum, s->wanted);
 
 		if (s->snapshot->version >= 0)
 		{
@@ -58,29 +59,52 @@ set_up_columns(StblSource *s, Relation rel, Bitmapset *wanted)
 }
 
 StblSource *
-stbl_source_begin(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
-				  List *descriptions, List *expr_states, ExprContext *econtext, bool will_write)
+stbl_source_new(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
+				List *descriptions, List *expr_states, ExprContext *econtext)
 {
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	StblSource *s = palloc0(sizeof(StblSource));
 
 	s->cxt = estate->es_query_cxt;
+	s->rel = rel;
+	s->wanted = bms_copy(wanted);
 	s->tt = stbl_relation_txn(rel, userid);
 	s->table = stbl_txn_storage(s->tt);
 	s->before = *stbl_store_counters(s->table->store);
-	if (will_write)
-		stbl_txn_publish_owed(s->tt);
-	s->snapshot = stbl_txn_snapshot(s->tt, estate, s->cxt);
 	s->curcid = estate->es_snapshot->curcid;
 	s->descriptions = descriptions;
 	s->expr_states = expr_states;
 	s->econtext = econtext;
-	set_up_columns(s, rel, wanted);
+	s->at_shared = -1;
 	s->filter_cxt = AllocSetContextCreate(s->cxt, "supertable scan filter", ALLOCSET_DEFAULT_SIZES);
 	s->file_cxt = AllocSetContextCreate(s->cxt, "supertable scan superfile", ALLOCSET_DEFAULT_SIZES);
 	s->group_cxt = AllocSetContextCreate(s->cxt, "supertable scan row group", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(old);
+	return s;
+}
+
+void
+stbl_source_open(StblSource *s, StblSnapshot *snapshot)
+{
+	MemoryContext old = MemoryContextSwitchTo(s->cxt);
+
+	s->snapshot = snapshot;
+	s->next_file = snapshot->first;
+	set_up_columns(s);
+	MemoryContextSwitchTo(old);
+}
+
+StblSource *
+stbl_source_begin(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
+				  List *descriptions, List *expr_states, ExprContext *econtext, bool will_write)
+{
+	StblSource *s = stbl_source_new(rel, userid, estate, wanted, descriptions, expr_states, econtext);
+	MemoryContext old = MemoryContextSwitchTo(s->cxt);
+
+	if (will_write)
+		stbl_txn_publish_owed(s->tt);
+	stbl_source_open(s, stbl_txn_snapshot(s->tt, estate, s->cxt));
 	s->parts = stbl_txn_own_parts(s->tt, s->curcid, &s->n_parts);
-	s->next_file = s->snapshot->first;
 	if (s->snapshot->version < 0 && s->n_parts == 0)
 		ereport(NOTICE,
 				(errmsg("supertable \"%s\" has no data on storage yet", RelationGetRelationName(rel)),
@@ -189,37 +213,56 @@ file_may_pass(StblSource *s, StblFile *f)
 static roaring_bitmap_t *
 hidden_of(StblSource *s, StblFile *f)
 {
-	const roaring_bitmap_t *gone = stbl_file_tombstones(s->table, f);
-	roaring_bitmap_t *own = stbl_txn_deleted(s->tt, s->file_no, s->curcid);
+	const roaring_bitmap_t *gone;
+	roaring_bitmap_t *own;
+
+	if (IsParallelWorker())
+	{
+		/* a superfile that the leader told of, by its descriptor */
+		roaring_bitmap_t *bitmap = f->dv ? stbl_dv_load(s->table, f->dv, 0) : NULL;
+
+		if (bitmap != NULL)
+			stbl_bitmap_own(s->file_cxt, bitmap);
+		return bitmap;
+	}
+	gone = stbl_file_tombstones(s->table, f);
+	own = stbl_txn_deleted(s->tt, s->file_no, s->curcid);
 
 	if (own != NULL && gone != NULL)
 		roaring_bitmap_or_inplace(own, gone);
 	return own != NULL ? own : (roaring_bitmap_t *) gone;
 }
 
-/* Makes the next committed superfile the one at hand, not opened yet; false when there is none. */
+/* Makes a superfile the one at hand, not opened yet; false where it is passed over. */
 static bool
-take_next_file(StblSource *s, StblFile **file)
+take_file(StblSource *s, StblFile *f)
 {
-	StblFile   *f = s->next_file;
 	MemoryContext old;
+	bool		may;
 
-	if (f == NULL)
-		return false;
-	s->next_file = f->next;
 	close_current(s);
 	old = MemoryContextSwitchTo(s->file_cxt);
 	s->file_no = stbl_txn_file_no(s->tt, f);
-	if (file_may_pass(s, f))
-	{
+	may = file_may_pass(s, f);
+	if (may)
 		s->hidden = hidden_of(s, f);
-		*file = f;
-	}
 	else
-	{
 		s->n_superfiles_skipped++;
-		*file = NULL;
-	}
+	MemoryContextSwitchTo(old);
+	return may;
+}
+
+/* Makes a committed superfile the one at hand and opens it; false where it has no rows to show. */
+static bool
+open_file(StblSource *s, StblFile *f)
+{
+	MemoryContext old;
+
+	if (!take_file(s, f) || (f->n_rows >= 0 && s->hidden != NULL &&
+							 roaring_bitmap_get_cardinality(s->hidden) >= (uint64) f->n_rows))
+		return false;
+	old = MemoryContextSwitchTo(s->file_cxt);
+	open_superfile(s, f->path, f->size, NULL);
 	MemoryContextSwitchTo(old);
 	return true;
 }
@@ -228,18 +271,13 @@ take_next_file(StblSource *s, StblFile **file)
 static bool
 next_committed(StblSource *s)
 {
-	StblFile   *f;
-	MemoryContext old;
-
-	while (take_next_file(s, &f))
+	while (s->next_file != NULL)
 	{
-		if (f == NULL || (f->n_rows >= 0 && s->hidden != NULL &&
-						  roaring_bitmap_get_cardinality(s->hidden) >= (uint64) f->n_rows))
-			continue;
-		old = MemoryContextSwitchTo(s->file_cxt);
-		open_superfile(s, f->path, f->size, NULL);
-		MemoryContextSwitchTo(old);
-		return true;
+		StblFile   *f = s->next_file;
+
+		s->next_file = f->next;
+		if (open_file(s, f))
+			return true;
 	}
 	return false;
 }
@@ -247,12 +285,13 @@ next_committed(StblSource *s)
 int64
 stbl_source_count_next(StblSource *s)
 {
-	StblFile   *f;
+	StblFile   *f = s->next_file;
 
-	if (s->descriptions != NIL || s->next_file == NULL || s->next_file->n_rows < 0 ||
+	if (s->descriptions != NIL || f == NULL || f->n_rows < 0 ||
 		(s->sf != NULL && s->next_group < s->sf->meta->n_row_groups))
 		return -1;
-	(void) take_next_file(s, &f);
+	s->next_file = f->next;
+	(void) take_file(s, f);
 	return f->n_rows - (s->hidden ? (int64) roaring_bitmap_get_cardinality(s->hidden) : 0);
 }
 
@@ -288,54 +327,89 @@ next_own(StblSource *s)
 	return true;
 }
 
+/* Makes a row group of the superfile at hand the block, not loaded yet; false where it has no rows to show. */
+static bool
+take_row_group(StblSource *s, int group)
+{
+	StblPqRowGroup *rg = &s->sf->meta->row_groups[group];
+	uint64		n_hidden = 0;
+
+	s->row_group = group;
+	if (rg->first_row + rg->n_rows > STBL_MAX_POSITION)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("superfile \"%s\" has more than %u rows", s->sf->path, STBL_MAX_POSITION)));
+	if (s->hidden != NULL)
+		n_hidden = roaring_bitmap_range_cardinality(s->hidden, rg->first_row, rg->first_row + rg->n_rows);
+	if (n_hidden == (uint64) rg->n_rows)
+		return false;
+	if (s->filter != NULL && !stbl_filter_may_pass(s->filter, group_bounds, s))
+	{
+		s->n_row_groups_skipped++;
+		return false;
+	}
+	s->all_pass = n_hidden == 0 && (s->filter == NULL || stbl_filter_must_pass(s->filter, group_bounds, s));
+	s->first_position = rg->first_row;
+	s->n_rows = rg->n_rows;
+	for (int i = 0; i < s->n_columns; i++)
+	{
+		s->columns[i].data = NULL;
+		s->columns[i].coded = NULL;
+	}
+	MemoryContextReset(s->group_cxt);
+	return true;
+}
+
 /* The next row group of the superfile at hand that may have rows to show; false at its end. */
 static bool
 next_row_group(StblSource *s)
 {
-	StblPqMeta *meta = s->sf->meta;
-
-	while (s->next_group < meta->n_row_groups)
-	{
-		StblPqRowGroup *rg = &meta->row_groups[s->next_group];
-		uint64		n_hidden = 0;
-
-		s->row_group = s->next_group++;
-		if (rg->first_row + rg->n_rows > STBL_MAX_POSITION)
-			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-							errmsg("superfile \"%s\" has more than %u rows", s->sf->path, STBL_MAX_POSITION)));
-		if (s->hidden != NULL)
-			n_hidden = roaring_bitmap_range_cardinality(s->hidden, rg->first_row, rg->first_row + rg->n_rows);
-		if (n_hidden == (uint64) rg->n_rows)
-			continue;
-		if (s->filter != NULL && !stbl_filter_may_pass(s->filter, group_bounds, s))
-		{
-			s->n_row_groups_skipped++;
-			continue;
-		}
-		s->all_pass = n_hidden == 0 && (s->filter == NULL || stbl_filter_must_pass(s->filter, group_bounds, s));
-		s->first_position = rg->first_row;
-		s->n_rows = rg->n_rows;
-		for (int i = 0; i < s->n_columns; i++)
-		{
-			s->columns[i].data = NULL;
-			s->columns[i].coded = NULL;
-		}
-		MemoryContextReset(s->group_cxt);
-		return true;
-	}
+	while (s->next_group < s->sf->meta->n_row_groups)
+		if (take_row_group(s, s->next_group++))
+			return true;
 	return false;
+}
+
+/* The next row group that no other process has taken. */
+static bool
+advance_shared(StblSource *s)
+{
+	uint32		file,
+				group;
+
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		stbl_shared_claim(s, &file, &group);
+		if (file >= s->n_shared)
+		{
+			close_current(s);
+			return false;
+		}
+		if (file != s->at_shared)
+		{
+			s->at_shared = file;
+			if (!open_file(s, s->shared_files[file]))
+				s->sf = NULL;
+		}
+		if (s->sf == NULL || group >= s->sf->meta->n_row_groups)
+			stbl_shared_finish_file(s, file);
+		else if (take_row_group(s, group))
+			return true;
+	}
 }
 
 bool
 stbl_source_advance(StblSource *s)
 {
 	compile_filter(s);
+	s->selected = NULL;
+	s->n_selected = 0;
+	s->all_pass = false;
+	if (s->shared != NULL)
+		return advance_shared(s);
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		s->selected = NULL;
-		s->n_selected = 0;
-		s->all_pass = false;
 		if (s->sf != NULL && next_row_group(s))
 			return true;
 		if (!next_committed(s) && !next_own(s))
@@ -501,6 +575,7 @@ stbl_source_restart(StblSource *s)
 	close_current(s);
 	s->next_file = s->snapshot->first;
 	s->next_part = 0;
+	s->at_shared = -1;
 	s->is_compiled = false;
 }
 
@@ -516,11 +591,6 @@ stbl_source_end(StblSource *s)
 void
 stbl_source_explain(StblSource *s, ExplainState *es)
 {
-	const StblStoreCounters *now = stbl_store_counters(s->table->store);
-	int64		n = 0;
-
-	for (int i = 0; i < STBL_N_OPS; i++)
-		n += now->n_ops[i] - s->before.n_ops[i];
 	ExplainPropertyInteger("Superfiles Read", NULL, s->n_superfiles_read, es);
 	if (s->descriptions != NIL)
 		ExplainPropertyInteger("Superfiles Skipped", NULL, s->n_superfiles_skipped, es);
@@ -530,6 +600,19 @@ stbl_source_explain(StblSource *s, ExplainState *es)
 		ExplainPropertyInteger("Row Groups Skipped", NULL, s->n_row_groups_skipped, es);
 		ExplainPropertyInteger("Rows Removed by Storage Filter", NULL, s->n_rows_removed, es);
 	}
-	ExplainPropertyInteger("Storage Requests", NULL, n, es);
-	ExplainPropertyInteger("Bytes Read", NULL, now->bytes_read - s->before.bytes_read, es);
+	if (!s->is_counted)
+		stbl_source_count_requests(s);
+	ExplainPropertyInteger("Storage Requests", NULL, s->n_requests, es);
+	ExplainPropertyInteger("Bytes Read", NULL, s->n_bytes_read, es);
+}
+
+void
+stbl_source_count_requests(StblSource *s)
+{
+	const StblStoreCounters *now = stbl_store_counters(s->table->store);
+
+	s->n_requests = 0;
+	for (int i = 0; i < STBL_N_OPS; i++)
+		s->n_requests += now->n_ops[i] - s->before.n_ops[i];
+	s->n_bytes_read = now->bytes_read - s->before.bytes_read;
 }

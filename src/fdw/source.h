@@ -58,9 +58,18 @@ typedef struct StblSource
 	int64		n_row_groups_read;
 	int64		n_row_groups_skipped;
 	int64		n_rows_removed;		/* by the filter, of the row groups read */
+	int64		n_requests;		/* to storage; set by count_requests */
+	int64		n_bytes_read;
+	bool		is_counted;		/* all of these have the sums of all processes */
 	StblStoreCounters before;
 
-	/* private to source.c */
+	/* private to source.c and shared.c */
+	Relation	rel;
+	Bitmapset  *wanted;
+	struct StblShared *shared;	/* the part that parallel processes share, or NULL */
+	uint32		n_shared;
+	StblFile  **shared_files;
+	int64		at_shared;		/* which of them is at hand, -1: none */
 	StblTxnTable *tt;
 	CommandId	curcid;
 	int			n_all;
@@ -92,6 +101,14 @@ typedef struct StblSource
 extern StblSource *stbl_source_begin(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
 									 List *descriptions, List *expr_states, ExprContext *econtext, bool will_write);
 
+/*
+ * The two halves of begin, for a parallel worker: it gets its snapshot from
+ * the leader, as a list of superfiles and a schema.
+ */
+extern StblSource *stbl_source_new(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
+								   List *descriptions, List *expr_states, ExprContext *econtext);
+extern void stbl_source_open(StblSource *s, StblSnapshot *snapshot);
+
 /* Goes on to the next block with rows that pass, and loads its wanted columns; false at the end. */
 extern bool stbl_source_next(StblSource *s);
 
@@ -114,8 +131,26 @@ extern void stbl_source_end(StblSource *s);
 /* The bounds of a column in the row group at hand. */
 extern void stbl_source_bounds(StblSource *s, const StblSourceColumn *c, StblBounds *bounds);
 
+/* ---- parallel scans (shared.c) ---- */
+
+/* Bytes to share; fills them in (leader); takes part (worker); from the start again (leader, no worker running). */
+extern Size stbl_shared_size(StblSource *s);
+extern void stbl_shared_init(StblSource *s, void *where);
+extern void stbl_shared_attach(StblSource *s, void *where);
+extern void stbl_shared_reset(StblSource *s);
+
+/* The next row group that is nobody's yet: which superfile, and which of its row groups, if it has so many. */
+extern void stbl_shared_claim(StblSource *s, uint32 *file, uint32 *group);
+
+/* This superfile has no more row groups. */
+extern void stbl_shared_finish_file(StblSource *s, uint32 file);
+
+/* Adds what was counted here to what all have counted; the leader then takes the sums. */
+extern void stbl_shared_count(StblSource *s);
+
 /* Lines of EXPLAIN. */
 struct ExplainState;
+extern void stbl_source_count_requests(StblSource *s);
 extern void stbl_source_explain(StblSource *s, struct ExplainState *es);
 
 #endif							/* STBL_SOURCE_H */

@@ -166,7 +166,7 @@ step_isolation() {
 	tests=$(names "$src/test/isolation/specs" spec)
 	if [ -z "$tests" ]; then note 1 "there are isolation specs"; return; fi
 	# Their folders have fixed names: one run at a time on a machine.
-	exec 9> /tmp/supertable-isolation.lock
+	exec 9< /tmp
 	flock 9
 	regress isolation "$pgtest/isolation/pg_isolation_regress" test/isolation "$tests"
 	exec 9>&-

@@ -1,5 +1,7 @@
 # What check.sh and demo.sh share; sourced by them.
 
+[ "$(id -u)" = 0 ] || { echo "run this as root: it installs packages and runs clusters as user postgres" >&2; exit 2; }
+
 # A locale that every Debian has: initdb refuses what a session names and the
 # machine lacks, and the expected output is that of UTF-8.
 # shellcheck disable=SC2086

@@ -12,7 +12,8 @@ PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(STBL_CFLAGS)
 SHLIB_LINK = -ljson-c -lroaring -lzstd -lsnappy -llz4 -lz
 
-REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
+# setup comes first: the others need what it makes.
+REGRESS = setup $(filter-out setup,$(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))))
 REGRESS_OPTS = --inputdir=.
 
 PG_CONFIG ?= pg_config

@@ -19,6 +19,7 @@ if [ -n "$missing" ]; then
 	# shellcheck disable=SC2086
 	apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
+id $user >/dev/null 2>&1 || useradd --system --create-home $user
 
 work=$(mktemp -d /tmp/supertable-server.XXXXXX)
 trap 'cd /; rm -rf "$work"' EXIT
@@ -39,10 +40,21 @@ apt=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$work/parts" -o
 # Lists that are not Debian's may have no sources: their failure is not ours.
 apt-get "${apt[@]}" -qq update || true
 # The archive may name a version whose files are gone: take the newest there is.
-for v in $(apt-cache "${apt[@]}" showsrc postgresql-15 | sed -n 's/^Version: //p' | sort -Vru); do
-	apt-get "${apt[@]}" -qq source --download-only "postgresql-15=$v" && break
-	echo "the source of version $v cannot be had"
+got=""
+versions=$(apt-cache "${apt[@]}" showsrc postgresql-15 2>/dev/null | sed -n 's/^Version: //p' | sort -Vru)
+for v in $versions; do
+	rm -f postgresql-15_*		# of a version that came in part
+	if apt-get "${apt[@]}" -qq source --download-only "postgresql-15=$v"; then
+		got=$v
+		break
+	fi
+	echo "the source of version $v cannot be had" >&2
 done
+if [ -z "$got" ]; then
+	echo "apt has no source of postgresql-15 that can be fetched; the lists name:" ${versions:-none} >&2
+	exit 1
+fi
+echo "building from the source package of version $got"
 tar xf postgresql-15_*.orig.tar.bz2
 mkdir -p "$prefix"
 chown -R $user "$prefix" postgresql-15*/

@@ -11,6 +11,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 src=$PWD
+. scripts/common.sh
 only=""
 assert_server=""
 discard=""
@@ -110,17 +111,8 @@ echo "supertable_test.lake = '$work/lake'" >> "$work/temp.conf"
 chown -R $user "$work/tree" "$work/lake"
 
 step_build() {
-	local sharedir includedir m f
-	sharedir=$($PG_CONFIG --sharedir)
-	includedir=$($PG_CONFIG --includedir-server)
-	for f in "$libdir/supertable.so" "$sharedir/extension/supertable.control" "$includedir/extension/supertable" \
-		"$libdir/supertable_store_count.so" "$libdir/supertable_store_fault.so"; do
-		[ -e "$f" ] || made="$made $f"
-	done
-	for f in "$src"/control/*.sql; do
-		f=$sharedir/extension/$(basename "$f")
-		[ -e "$f" ] || made="$made $f"
-	done
+	local m
+	made=$(new_files store_count store_fault)
 	make -s -C "$work/tree" -j2 with_llvm=no STBL_CFLAGS=-Werror > "$work/build.log" 2>&1
 	note $? "build with gcc -Werror"
 	grep -E 'error|warning' "$work/build.log" | head -20
@@ -174,7 +166,7 @@ step_isolation() {
 	tests=$(names "$src/test/isolation/specs" spec)
 	if [ -z "$tests" ]; then note 1 "there are isolation specs"; return; fi
 	# Their folders have fixed names: one run at a time on a machine.
-	exec 9> /tmp/supertable-isolation.lock
+	exec 9< /tmp
 	flock 9
 	regress isolation "$pgtest/isolation/pg_isolation_regress" test/isolation "$tests"
 	exec 9>&-

@@ -1,21 +1,26 @@
 #!/bin/bash
 # The main job on real input: this machine's package catalogue as a supertable
 # in a directory, changed, killed in the middle of a commit, and recovered.
-# Needs Debian 12 and root; everything it makes is removed at the end.
+# Needs Debian 12 and root; all that it makes is removed at the end, but for
+# the packages it had to install.
 set -eu
 cd "$(dirname "$0")/.."
 src=$PWD
+. scripts/common.sh
 bash scripts/install-deps.sh
 
-bin=/usr/lib/postgresql/15/bin
+# STBL_BINDIR: of another installation to show it with.
+bin=${STBL_BINDIR:-/usr/lib/postgresql/15/bin}
 export PATH=$bin:$PATH PG_CONFIG=$bin/pg_config
 user=postgres
 id $user >/dev/null 2>&1 || useradd --system --create-home $user
 work=$(mktemp -d /tmp/supertable-demo.XXXXXX)
 chmod 755 "$work"
 as_user() { (cd "$work" && su $user -s /bin/bash -c "export PATH='$PATH'; $1"); }
+made=""
 cleanup() {
 	as_user "pg_ctl -D '$work/data' -m immediate stop" >/dev/null 2>&1 || true
+	for f in $made; do rm -rf "$f"; done
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -30,18 +35,21 @@ die() { echo "demo failed: $*" >&2; exit 1; }
 say "Building and installing the extension (and the test store that kills on demand)"
 rsync -a --exclude .git "$src/" "$work/tree/"
 make -s -C "$work/tree" -j2 with_llvm=no >"$work/build.log" 2>&1 || { tail "$work/build.log"; die "build"; }
+made=$(new_files store_fault)
 make -s -C "$work/tree" with_llvm=no install >/dev/null
 make -s -C "$work/tree/test/modules/store_fault" with_llvm=no install >/dev/null 2>&1
 
 say "A throw-away cluster, run as user $user; the lake is $work/lake"
 mkdir "$work/lake"
 chown $user "$work" "$work/lake"
-as_user "initdb -D '$work/data' -A trust >/dev/null"
+as_user "initdb -D '$work/data' -A trust -E UTF8 --locale=C.UTF-8 >/dev/null"
 as_user "printf \"port = 5999\nunix_socket_directories = '$work'\nlisten_addresses = ''\nlog_min_messages = warning\n\" >> '$work/data/postgresql.conf'"
 as_user "pg_ctl -D '$work/data' -l '$work/log' -w start >/dev/null"
 createdb -h "$work" -p 5999 -U $user demo
 
 say "The package catalogue of this machine (apt-cache dumpavail) as CSV"
+# A machine whose package lists were thrown away knows what is installed only.
+[ "$(apt-cache dumpavail | grep -c '^Package: ')" -gt 10000 ] || apt-get update -qq
 apt-cache dumpavail | perl -e '
 	$/ = ""; sub c { my $v = shift; defined $v ? do { $v =~ s/"/""/g; "\"$v\"" } : "" }
 	while (<STDIN>) {

@@ -15,10 +15,13 @@ done
 
 echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
-# The tests bring their own clusters; do not let the package start one.
-if [ ! -e /etc/postgresql-common/createcluster.conf ] && ! command -v pg_lsclusters >/dev/null; then
+# The tests bring their own clusters; do not let the package start one now.
+conf=/etc/postgresql-common/createcluster.conf
+if [ ! -e $conf ] && ! command -v pg_lsclusters >/dev/null; then
 	mkdir -p /etc/postgresql-common
-	echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf
+	echo 'create_main_cluster = false' > $conf
+	# The package lays its own file beside ours: that one stays.
+	trap '[ ! -e $conf.ucf-dist ] || mv -f $conf.ucf-dist $conf' EXIT
 fi
 apt-get update -qq
 # shellcheck disable=SC2086

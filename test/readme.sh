@@ -9,7 +9,7 @@ chown postgres "$work" "$work/lake"
 bin=${STBL_BINDIR:-/usr/lib/postgresql/15/bin}
 as_user() { (cd "$work" && su postgres -s /bin/bash -c "export PATH=$bin:\$PATH; $1"); }
 trap 'as_user "pg_ctl -D $work/data -m immediate stop" >/dev/null 2>&1; rm -rf "$work"' EXIT
-as_user "initdb -D '$work/data' -A trust >/dev/null"
+as_user "initdb -D '$work/data' -A trust -E UTF8 --locale=C.UTF-8 >/dev/null"
 as_user "printf \"port = 5997\nunix_socket_directories = '$work'\nlisten_addresses = ''\n\" >> '$work/data/postgresql.conf'; pg_ctl -D '$work/data' -l '$work/log' -w start >/dev/null"
 awk '/^```sql/ { p = 1; next } /^```/ { p = 0 } p' README.md | sed "s|/srv/lake|$work/lake|" > "$work/quick.sql"
 if "$bin/psql" -XAtq -h "$work" -p 5997 -U postgres -d postgres -v ON_ERROR_STOP=1 -f "$work/quick.sql" > "$work/out" 2>&1; then

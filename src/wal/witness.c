@@ -30,6 +30,26 @@
 #define LOCK_OWNER 7
 #define LOCK_PUBLISH 8
 
+/*
+ * Pre-commit has no snapshot of its own, and the heap asks for one where it
+ * may have to detoast.  What is seen is up to the scans, not to this one.
+ */
+static bool
+push_snapshot(void)
+{
+	if (HaveRegisteredOrActiveSnapshot())
+		return false;
+	PushActiveSnapshot(GetLatestSnapshot());
+	return true;
+}
+
+static void
+pop_snapshot(bool pushed)
+{
+	if (pushed)
+		PopActiveSnapshot();
+}
+
 void
 stbl_witness_insert(const char *wal_id, Oid server_oid, const char *root, const char *table_id, Oid role_oid)
 {
@@ -37,6 +57,7 @@ stbl_witness_insert(const char *wal_id, Oid server_oid, const char *root, const 
 	Datum		values[N_COLUMNS];
 	bool		nulls[N_COLUMNS] = {false};
 	HeapTuple	tuple;
+	bool		pushed;
 
 	values[0] = CStringGetTextDatum(wal_id);
 	values[1] = ObjectIdGetDatum(server_oid);
@@ -44,10 +65,9 @@ stbl_witness_insert(const char *wal_id, Oid server_oid, const char *root, const 
 	values[3] = CStringGetTextDatum(table_id);
 	values[4] = ObjectIdGetDatum(role_oid);
 	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
-	/* Pre-commit has no snapshot of its own, and the heap asks for one where it may have to detoast. */
-	PushActiveSnapshot(GetLatestSnapshot());
+	pushed = push_snapshot();
 	CatalogTupleInsert(rel, tuple);
-	PopActiveSnapshot();
+	pop_snapshot(pushed);
 	heap_freetuple(tuple);
 	table_close(rel, NoLock);	/* the lock goes with the transaction */
 }
@@ -71,9 +91,11 @@ find_witness(const char *wal_id, bool remove)
 	if (found && remove)
 	{
 		TM_FailureData failure;
+		bool		pushed = push_snapshot();
 
 		(void) table_tuple_delete(rel, &tuple->t_self, GetCurrentCommandId(true), SnapshotSelf, InvalidSnapshot,
 								  false, &failure, false);
+		pop_snapshot(pushed);
 	}
 	systable_endscan(scan);
 	table_close(rel, remove ? NoLock : AccessShareLock);
@@ -106,6 +128,7 @@ stbl_witness_list(const char *root, int *n)
 	HeapTuple	tuple;
 	int			cap = 16;
 	char	  **ids = palloc(sizeof(char *) * cap);
+	bool		pushed = push_snapshot();	/* a root may be toasted */
 
 	*n = 0;
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -120,6 +143,7 @@ stbl_witness_list(const char *root, int *n)
 		ids[(*n)++] = TextDatumGetCString(heap_getattr(tuple, ANUM_WAL_ID, RelationGetDescr(rel), &isnull));
 	}
 	systable_endscan(scan);
+	pop_snapshot(pushed);
 	table_close(rel, AccessShareLock);
 	qsort(ids, *n, sizeof(char *), compare_ids);
 	return ids;

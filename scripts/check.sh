@@ -4,7 +4,7 @@
 #
 #	--long             the exhaustive variants too
 #	--only STEP        this step alone (may be given again): build, rooms, unit,
-#	                   regress, isolation, tap, interop, readme
+#	                   regress, isolation, tap, interop, readme, fuzz
 #	--assert-server    against PostgreSQL built with assertions from Debian's source
 #	--discard-caches   the regression and isolation tests, on such a server, with
 #	                   debug_discard_caches = 1
@@ -187,7 +187,9 @@ step_interop() {
 	tap interop bash "$src/test/interop/run.sh" "$work/interop"
 }
 
+step_fuzz() { tap fuzz bash "$src/test/fuzz/run.sh" 10; }
+
 step_readme() { tap readme bash "$src/test/readme.sh"; }
 
-for s in build rooms unit regress isolation tap interop readme; do step $s; done
+for s in build rooms unit regress isolation tap interop readme fuzz; do step $s; done
 finish

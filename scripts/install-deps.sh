@@ -3,7 +3,7 @@
 # nothing where all of it is there.
 set -eu
 
-packages="postgresql-15 postgresql-client-15 postgresql-server-dev-15 gcc clang make
+packages="postgresql-15 postgresql-client-15 postgresql-server-dev-15 gcc clang libclang-rt-14-dev make
 	libjson-c-dev libroaring-dev libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev
 	libipc-run-perl perl python3 python3-venv rsync procps"
 

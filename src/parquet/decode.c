@@ -224,9 +224,12 @@ stbl_pq_decode_dictionary(StblCursor *cur, const StblVec *dict, const StblPqNode
 {
 	StblPqRuns	runs;
 	uint32_t	batch[STBL_PQ_BATCH];
-	int			width = stbl_cursor_u8(cur);
+	int			width;
 	size_t		take;
 
+	if (n == 0)
+		return true;
+	width = stbl_cursor_u8(cur);
 	if (cur->failed || width > 32)
 		return stbl_pq_bad_codes(leaf, err);
 	if (out->kind != STBL_VEC_BYTES)
@@ -330,10 +333,14 @@ stbl_pq_decode_split(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size
 bool
 stbl_pq_decode_booleans(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err)
 {
-	uint32_t	len = stbl_cursor_u32le(cur);
-	const uint8_t *p = cur->failed ? NULL : stbl_cursor_bytes(cur, len);
+	uint32_t	len;
+	const uint8_t *p;
 	StblCursor	runs;
 
+	if (n == 0)
+		return true;
+	len = stbl_cursor_u32le(cur);
+	p = cur->failed ? NULL : stbl_cursor_bytes(cur, len);
 	if (!cur->failed)
 	{
 		uint8_t    *to;

@@ -353,12 +353,12 @@ decode_values(ChunkReader *r, StblCursor *cur, int64_t encoding, size_t n)
 	{
 		if (n > 0 && !r->has_dict)
 			return stbl_fail(r->err, STBL_ERR_CORRUPT, "Parquet column \"%s\" lacks its dictionary", r->node->name);
-		return n == 0 || stbl_pq_decode_dictionary(cur, &r->dict, r->node, out, n, r->err);
+		return stbl_pq_decode_dictionary(cur, &r->dict, r->node, out, n, r->err);
 	}
 	if (encoding == STBL_PQ_ENC_PLAIN)
 		return stbl_pq_decode_plain(cur, r->node, out, n, r->err);
 	if (encoding == STBL_PQ_ENC_RLE && out->kind == STBL_VEC_BOOL)
-		return n == 0 || stbl_pq_decode_booleans(cur, r->node, out, n, r->err);
+		return stbl_pq_decode_booleans(cur, r->node, out, n, r->err);
 	if (encoding == STBL_PQ_ENC_DELTA_BINARY_PACKED && is_integer)
 		return stbl_pq_decode_deltas(cur, r->node, out, n, r->err);
 	if (encoding == STBL_PQ_ENC_DELTA_LENGTH_BYTE_ARRAY && out->kind == STBL_VEC_BYTES)

@@ -22,7 +22,7 @@ def ok(cond, name, detail=""):
 
 
 def pg(query):
-    out = subprocess.run(["/usr/lib/postgresql/15/bin/psql", "-XAtq", "-h", sock, "-p", "5998", "-U", "postgres", "-d", "postgres", "-F", "\x1f", "-R", "\x1e", "-c", query],
+    out = subprocess.run([os.environ.get("STBL_BINDIR", "/usr/lib/postgresql/15/bin") + "/psql", "-XAtq", "-h", sock, "-p", "5998", "-U", "postgres", "-d", "postgres", "-F", "\x1f", "-R", "\x1e", "-c", query],
                          stdout=subprocess.PIPE, check=True, text=True).stdout.rstrip("\n")
     return [tuple(r.split("\x1f")) for r in out.split("\x1e")] if out else []
 

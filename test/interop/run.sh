@@ -1,5 +1,6 @@
 #!/bin/bash
-# Other engines read our tables row for row: DuckDB, delta-rs, Polars.  Prints TAP.
+# Other engines read our tables row for row, and we read theirs: DuckDB,
+# delta-rs, Polars, pyarrow.  Prints TAP.
 #	run.sh WORKDIR
 set -eu
 cd "$(dirname "$0")"
@@ -24,4 +25,7 @@ as_user "printf \"port = 5998\nunix_socket_directories = '$work/run'\nlisten_add
 as_user "pg_ctl -D '$work/run/data' -l '$work/run/log' -w start >/dev/null"
 chmod -R a+rX "$work/lake"
 "$bin/psql" -Xq -h "$work/run" -p 5998 -U $user -d postgres -v ON_ERROR_STOP=1 -v lake="file://$work/lake" -f "$here/tables.sql"
-"$venv/bin/python" "$here/readers.py" "$work/lake" "$work/run"
+status=0
+"$venv/bin/python" "$here/readers.py" "$work/lake" "$work/run" || status=1
+"$venv/bin/python" "$here/writers.py" "$work/lake" "$work/run" || status=1
+exit $status

@@ -10,6 +10,7 @@
 #include "parquet/parquet_int.h"
 #include "parquet/thrift.h"
 #include "capped.h"
+#include "encoders.h"
 #include "unit.h"
 
 static StblMem *mem = &arena;
@@ -35,68 +36,6 @@ leaf_of(StblPqType type, int type_length)
 	n.type_length = type_length;
 	n.field_id = -1;
 	return n;
-}
-
-/* ---- encoders ---- */
-
-/* Packs values of width bits, least bit first. */
-static void
-put_packed(StblBuf *out, const uint64_t *values, size_t n, int width)
-{
-	size_t		n_bytes = (n * (size_t) width + 7) / 8;
-	uint8_t    *p = stbl_buf_reserve(out, n_bytes);
-
-	memset(p, 0, n_bytes);
-	for (size_t i = 0; i < n; i++)
-		for (int b = 0; b < width; b++)
-			p[(i * (size_t) width + (size_t) b) / 8] |= (uint8_t) ((values[i] >> b & 1) << ((i * (size_t) width + (size_t) b) % 8));
-	out->len += n_bytes;
-}
-
-static int
-width_of(uint64_t v)
-{
-	int			w = 0;
-
-	for (; v != 0; v >>= 1)
-		w++;
-	return w;
-}
-
-static void
-put_deltas(StblBuf *out, const int64_t *v, size_t n, size_t block, size_t n_minis, bool is_32)
-{
-	size_t		mini = block / n_minis;
-
-	stbl_buf_varint(out, block);
-	stbl_buf_varint(out, n_minis);
-	stbl_buf_varint(out, n);
-	stbl_buf_zigzag(out, n > 0 ? v[0] : 0);
-	for (size_t first = 1; first < n; first += block)
-	{
-		size_t		len = n - first < block ? n - first : block;
-		uint64_t   *d = calloc(block, sizeof(uint64_t));
-		int64_t		least = INT64_MAX;
-		uint8_t		widths[64] = {0};
-
-		for (size_t i = 0; i < len; i++)
-		{
-			uint64_t	delta = (uint64_t) v[first + i] - (uint64_t) v[first + i - 1];
-
-			d[i] = is_32 ? (uint64_t) (int64_t) (int32_t) delta : delta;
-			least = (int64_t) d[i] < least ? (int64_t) d[i] : least;
-		}
-		for (size_t i = 0; i < len; i++)
-			d[i] -= (uint64_t) least;
-		for (size_t i = 0; i < len; i++)
-			if (width_of(d[i]) > widths[i / mini])
-				widths[i / mini] = (uint8_t) width_of(d[i]);
-		stbl_buf_zigzag(out, least);
-		stbl_buf_append(out, widths, n_minis);
-		for (size_t m = 0; m * mini < len; m++)
-			put_packed(out, d + m * mini, mini, widths[m]);
-		free(d);
-	}
 }
 
 /* ---- decoders, by name ---- */
@@ -368,9 +307,6 @@ test_deltas(void)
 
 /* ---- strings ---- */
 
-static char texts[3000][80];
-static size_t text_len[3000];
-
 static void
 make_texts(size_t n, size_t longest)
 {
@@ -395,47 +331,6 @@ same_texts(const StblVec *v, size_t first, size_t n)
 			memcmp(v->bytes + v->offsets[first + i], texts[i], text_len[i]) != 0)
 			return false;
 	return true;
-}
-
-static void
-put_plain_texts(StblBuf *b, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-	{
-		stbl_buf_u32le(b, (uint32_t) text_len[i]);
-		stbl_buf_append(b, texts[i], text_len[i]);
-	}
-}
-
-static void
-put_delta_lengths(StblBuf *b, size_t n)
-{
-	int64_t		v[3000] = {0};
-
-	for (size_t i = 0; i < n; i++)
-		v[i] = (int64_t) text_len[i];
-	put_deltas(b, v, n, 128, 4, true);
-	for (size_t i = 0; i < n; i++)
-		stbl_buf_append(b, texts[i], text_len[i]);
-}
-
-static void
-put_delta_strings(StblBuf *b, size_t n)
-{
-	int64_t		kept[3000] = {0},
-				rest[3000] = {0};
-
-	for (size_t i = 0; i < n; i++)
-	{
-		kept[i] = 0;
-		while (i > 0 && (size_t) kept[i] < text_len[i] && (size_t) kept[i] < text_len[i - 1] && texts[i][kept[i]] == texts[i - 1][kept[i]])
-			kept[i]++;
-		rest[i] = (int64_t) text_len[i] - kept[i];
-	}
-	put_deltas(b, kept, n, 128, 4, true);
-	put_deltas(b, rest, n, 128, 4, true);
-	for (size_t i = 0; i < n; i++)
-		stbl_buf_append(b, texts[i] + kept[i], (size_t) rest[i]);
 }
 
 static void
@@ -849,9 +744,30 @@ test_bounds(void)
 	arena_reset();
 }
 
+/* A page of nulls alone may have no bytes at all. */
+static void
+test_no_values(void)
+{
+	static const StblPqType types[] = {STBL_PQ_INT64, STBL_PQ_BOOLEAN, STBL_PQ_INT64, STBL_PQ_BYTE_ARRAY, STBL_PQ_BYTE_ARRAY, STBL_PQ_DOUBLE, STBL_PQ_BYTE_ARRAY};
+	static const int encodings[] = {STBL_PQ_ENC_PLAIN, STBL_PQ_ENC_RLE, STBL_PQ_ENC_DELTA_BINARY_PACKED, STBL_PQ_ENC_DELTA_LENGTH_BYTE_ARRAY,
+	STBL_PQ_ENC_DELTA_BYTE_ARRAY, STBL_PQ_ENC_BYTE_STREAM_SPLIT, STBL_PQ_ENC_RLE_DICTIONARY};
+
+	for (int i = 0; i < 7; i++)
+	{
+		StblPqNode	leaf = leaf_of(types[i], 0);
+		StblVec		v;
+
+		/* into a vector that has no memory yet */
+		init_vec(&v, &leaf);
+		OK(decode(encodings[i], &leaf, (const uint8_t *) "", 0, 0, &v, &v) && v.n == 0, "no values, encoding %d", encodings[i]);
+	}
+	arena_reset();
+}
+
 int
 main(void)
 {
+	test_no_values();
 	test_unpack();
 	test_runs();
 	test_deltas();

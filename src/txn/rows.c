@@ -31,6 +31,7 @@
 
 int			stbl_row_group_rows = 131072;
 int			stbl_compression = STBL_PQ_ZSTD;
+int			stbl_compression_level = 1;
 int			stbl_superfile_kb = 128 * 1024;
 
 void
@@ -319,7 +320,7 @@ open_writer(StblTxnTable *tt, StblTxnFile *f)
 	old = MemoryContextSwitchTo(f->writer_cxt);
 	memset(&options, 0, sizeof(options));
 	options.codec = stbl_compression;
-	options.level = 1;
+	options.level = stbl_compression_level;
 	options.created_by = STBL_PQ_CREATED_BY;
 	f->writer = stbl_pq_writer_new(stbl_mem_in(f->writer_cxt), &tt->pq, &options);
 	stbl_buf_init(&f->spool.buf, stbl_mem_in(f->writer_cxt));

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include <limits.h>
+#include <stdlib.h>
 
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -28,11 +29,7 @@ static ExecutorStart_hook_type prev_executor_start = NULL;
 static ExecutorRun_hook_type prev_executor_run = NULL;
 static ProcessUtility_hook_type prev_process_utility = NULL;
 
-static const struct config_enum_entry compression_options[] = {
-	{"none", STBL_PQ_UNCOMPRESSED, false},
-	{"zstd", STBL_PQ_ZSTD, false},
-	{NULL, 0, false}
-};
+static char *compression_guc;
 
 static void
 note_executor_start(QueryDesc *desc, int eflags)
@@ -84,6 +81,46 @@ check_cluster_id(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/* A compression with its level, as a setting's extra. */
+typedef struct Compression
+{
+	int			codec;
+	int			level;
+} Compression;
+
+static bool
+check_compression(char **newval, void **extra, GucSource source)
+{
+	const char *text = *newval;
+	Compression *c;
+	char	   *end = "";
+	long		level = 1;
+
+	if (strncmp(text, "zstd:", 5) == 0 && text[5] >= '0' && text[5] <= '9')
+		level = strtol(text + 5, &end, 10);
+	else if (strcmp(text, "none") != 0 && strcmp(text, "zstd") != 0)
+		level = 0;
+	if (level < 1 || level > 19 || *end != '\0')
+	{
+		GUC_check_errdetail("Compressions are \"none\", \"zstd\", and \"zstd:1\" to \"zstd:19\".");
+		return false;
+	}
+	c = STBL_GUC_MALLOC(sizeof(Compression));
+	if (c == NULL)
+		return false;
+	c->codec = text[0] == 'n' ? STBL_PQ_UNCOMPRESSED : STBL_PQ_ZSTD;
+	c->level = (int) level;
+	*extra = c;
+	return true;
+}
+
+static void
+assign_compression(const char *newval, void *extra)
+{
+	stbl_compression = ((Compression *) extra)->codec;
+	stbl_compression_level = ((Compression *) extra)->level;
+}
+
 static void
 define_settings(void)
 {
@@ -95,9 +132,10 @@ define_settings(void)
 							   "Sets the name by which this cluster decides its mutations.",
 							   "Must be unique among all clusters that share storage. Empty: a random one is kept in the data directory.",
 							   &stbl_cluster_id_guc, "", PGC_SIGHUP, 0, check_cluster_id, NULL, NULL);
-	DefineCustomEnumVariable("supertable.compression",
-							 "Sets the compression of new superfiles.",
-							 NULL, &stbl_compression, STBL_PQ_ZSTD, compression_options, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("supertable.compression",
+							   "Sets the compression of new superfiles.",
+							   "\"none\", \"zstd\", or with a level \"zstd:1\" to \"zstd:19\".  What it gains little on is left uncompressed.",
+							   &compression_guc, "zstd", PGC_USERSET, 0, check_compression, assign_compression, NULL);
 	DefineCustomBoolVariable("supertable.fsync",
 							 "Forces files of directory storage to disk.",
 							 "Turning it off risks committed data at a crash of the machine; for tests.",

@@ -23,7 +23,7 @@ check "every default in the README is the code's" "$(sed -n 's/^| `\(supertable\
 	line=$(tr '\n\t' '  ' < src/supertable.c | sed 's/DefineCustom/\n&/g' | grep "\"$s\"")
 	case $value in
 		on) echo "$line" | grep -q ', true, PGC' || echo "$s is not $value" ;;
-		zstd) echo "$line" | grep -q 'STBL_PQ_ZSTD, ' || echo "$s is not $value" ;;
+		zstd) echo "$line" | grep -q '"zstd", PGC' || echo "$s is not $value" ;;
 		*min) echo "$line" | grep -q ", $((${value%min} * 60000)), " || echo "$s is not $value" ;;
 		*s) echo "$line" | grep -q ", $((${value%s} * 1000)), " || echo "$s is not $value" ;;
 		128MB) echo "$line" | grep -q ', 128 \* 1024, ' || echo "$s is not $value" ;;

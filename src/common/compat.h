@@ -120,4 +120,11 @@ stbl_wait_event(uint32 *event, const char *name)
 				   (rinfo)->ri_RangeTableIndex, estate)->checkAsUser)
 #endif
 
+/* Memory of a setting's extra: 16 has it in a context of its own. */
+#if PG_VERSION_NUM >= 160000
+#define STBL_GUC_MALLOC(size) guc_malloc(LOG, size)
+#else
+#define STBL_GUC_MALLOC(size) malloc(size)
+#endif
+
 #endif							/* STBL_COMPAT_H */

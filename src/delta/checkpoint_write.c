@@ -425,6 +425,7 @@ stbl_checkpoint_encode(StblMem *mem, const StblActions *actions, StblBuf *out, i
 	memset(&options, 0, sizeof(options));
 	options.codec = STBL_PQ_ZSTD;
 	options.level = 1;
+	options.plain = true;
 	options.created_by = "supertable";
 	e->writer = stbl_pq_writer_new(mem, &e->schema, &options);
 	if (!put_actions(e, actions, err) || !stbl_pq_writer_finish(e->writer, out, err))

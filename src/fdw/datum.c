@@ -26,6 +26,8 @@
 #define EPOCH_DAYS (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
 #define EPOCH_US (EPOCH_DAYS * USECS_PER_DAY)
 
+static StblAppend choose_append(Oid type);
+
 /* ---- columns ---- */
 
 static void
@@ -146,6 +148,7 @@ init_column(StblColumn *column, Form_pg_attribute att)
 	column->field.is_array = column->is_array;
 	column->field.contains_null = column->is_array;
 	set_field_type(column);
+	column->append = choose_append(column->elemtype);
 	if (column->is_array && column->field.pg_type != NULL)
 		column->field.pg_type = psprintf("%s[]", column->field.pg_type);
 }
@@ -268,13 +271,13 @@ append_decimal(StblColumn *column, StblVec *vec, Datum value)
 	{
 		int32		v32 = (int32) v;
 
-		stbl_vec_fixed(vec, &v32);
+		stbl_vec_put4(vec, &v32);
 	}
 	else if (vec->kind == STBL_VEC_I64)
 	{
 		int64		v64 = (int64) v;
 
-		stbl_vec_fixed(vec, &v64);
+		stbl_vec_put8(vec, &v64);
 	}
 	else
 	{
@@ -309,112 +312,152 @@ out_of_range(const StblColumn *column, const char *what)
 			 errdetail("The storage format has finite dates and times only, up to the year 294246.")));
 }
 
+/* The bytes of a varlena as they are: binaries, and text of a server whose encoding is UTF-8. */
 static void
-append_varlena(StblColumn *column, StblVec *vec, Datum value)
+append_bytes(StblColumn *column, StblVec *vec, Datum value)
+{
+	struct varlena *v = (struct varlena *) DatumGetPointer(value);
+
+	if (VARATT_IS_EXTERNAL(v) || VARATT_IS_COMPRESSED(v))
+	{
+		v = pg_detoast_datum_packed(v);
+		stbl_vec_bytes(vec, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
+		pfree(v);
+	}
+	else
+		stbl_vec_bytes(vec, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
+}
+
+static void
+append_converted(StblColumn *column, StblVec *vec, Datum value)
 {
 	struct varlena *v = PG_DETOAST_DATUM_PACKED(value);
 
-	if (column->field.kind == STBL_BINARY)
-		stbl_vec_bytes(vec, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
-	else
-		append_text(vec, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
+	append_text(vec, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
 	if ((Pointer) v != DatumGetPointer(value))
 		pfree(v);
 }
 
 static void
-append_value(StblColumn *column, StblVec *vec, Datum value)
+append_output(StblColumn *column, StblVec *vec, Datum value)
 {
-	switch (column->elemtype)
-	{
-		case BOOLOID:
-			{
-				uint8		b = DatumGetBool(value);
+	char	   *text = OutputFunctionCall(&column->out_fn, value);
 
-				stbl_vec_fixed(vec, &b);
-				break;
-			}
-		case INT2OID:
-			{
-				int32		i = DatumGetInt16(value);
-
-				stbl_vec_fixed(vec, &i);
-				break;
-			}
-		case INT4OID:
-			{
-				int32		i = DatumGetInt32(value);
-
-				stbl_vec_fixed(vec, &i);
-				break;
-			}
-		case INT8OID:
-			{
-				int64		i = DatumGetInt64(value);
-
-				stbl_vec_fixed(vec, &i);
-				break;
-			}
-		case FLOAT4OID:
-			{
-				float4		f = DatumGetFloat4(value);
-
-				stbl_vec_fixed(vec, &f);
-				break;
-			}
-		case FLOAT8OID:
-			{
-				float8		f = DatumGetFloat8(value);
-
-				stbl_vec_fixed(vec, &f);
-				break;
-			}
-		case NUMERICOID:
-			append_decimal(column, vec, value);
-			break;
-		case DATEOID:
-			{
-				DateADT		d = DatumGetDateADT(value);
-				int32		days;
-
-				if (DATE_NOT_FINITE(d))
-					out_of_range(column, "an infinite date");
-				days = d + EPOCH_DAYS;
-				stbl_vec_fixed(vec, &days);
-				break;
-			}
-		case TIMESTAMPTZOID:
-		case TIMESTAMPOID:
-			{
-				Timestamp	t = DatumGetTimestamp(value);
-				int64		us;
-
-				if (TIMESTAMP_NOT_FINITE(t))
-					out_of_range(column, "an infinite timestamp");
-				if (t > PG_INT64_MAX - EPOCH_US)
-					out_of_range(column, "a timestamp so far in the future");
-				us = t + EPOCH_US;
-				stbl_vec_fixed(vec, &us);
-				break;
-			}
-		case TEXTOID:
-		case VARCHAROID:
-		case BPCHAROID:
-		case BYTEAOID:
-			append_varlena(column, vec, value);
-			break;
-		default:
-			{
-				char	   *text = OutputFunctionCall(&column->out_fn, value);
-
-				append_text(vec, text, strlen(text));
-				pfree(text);
-			}
-	}
+	append_text(vec, text, strlen(text));
+	pfree(text);
 }
 
 static void
-append_array(StblColumn *column, StblColVec *vec, Datum value)
+append_bool(StblColumn *column, StblVec *vec, Datum value)
+{
+	uint8		b = DatumGetBool(value);
+
+	stbl_vec_fixed(vec, &b);
+}
+
+static void
+append_int2(StblColumn *column, StblVec *vec, Datum value)
+{
+	int32		i = DatumGetInt16(value);
+
+	stbl_vec_put4(vec, &i);
+}
+
+static void
+append_int4(StblColumn *column, StblVec *vec, Datum value)
+{
+	int32		i = DatumGetInt32(value);
+
+	stbl_vec_put4(vec, &i);
+}
+
+static void
+append_int8(StblColumn *column, StblVec *vec, Datum value)
+{
+	int64		i = DatumGetInt64(value);
+
+	stbl_vec_put8(vec, &i);
+}
+
+static void
+append_float4(StblColumn *column, StblVec *vec, Datum value)
+{
+	float4		f = DatumGetFloat4(value);
+
+	stbl_vec_put4(vec, &f);
+}
+
+static void
+append_float8(StblColumn *column, StblVec *vec, Datum value)
+{
+	float8		f = DatumGetFloat8(value);
+
+	stbl_vec_put8(vec, &f);
+}
+
+static void
+append_date(StblColumn *column, StblVec *vec, Datum value)
+{
+	DateADT		d = DatumGetDateADT(value);
+	int32		days;
+
+	if (DATE_NOT_FINITE(d))
+		out_of_range(column, "an infinite date");
+	days = d + EPOCH_DAYS;
+	stbl_vec_put4(vec, &days);
+}
+
+static void
+append_timestamp(StblColumn *column, StblVec *vec, Datum value)
+{
+	Timestamp	t = DatumGetTimestamp(value);
+	int64		us;
+
+	if (TIMESTAMP_NOT_FINITE(t))
+		out_of_range(column, "an infinite timestamp");
+	if (t > PG_INT64_MAX - EPOCH_US)
+		out_of_range(column, "a timestamp so far in the future");
+	us = t + EPOCH_US;
+	stbl_vec_put8(vec, &us);
+}
+
+static StblAppend
+choose_append(Oid type)
+{
+	switch (type)
+	{
+		case BOOLOID:
+			return append_bool;
+		case INT2OID:
+			return append_int2;
+		case INT4OID:
+			return append_int4;
+		case INT8OID:
+			return append_int8;
+		case FLOAT4OID:
+			return append_float4;
+		case FLOAT8OID:
+			return append_float8;
+		case NUMERICOID:
+			return append_decimal;
+		case DATEOID:
+			return append_date;
+		case TIMESTAMPTZOID:
+		case TIMESTAMPOID:
+			return append_timestamp;
+		case BYTEAOID:
+			return append_bytes;
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+			return GetDatabaseEncoding() == PG_UTF8 ? append_bytes : append_converted;
+		default:
+			return append_output;
+	}
+}
+
+void
+stbl_column_append_array(StblColumn *column, StblColVec *vec, Datum value)
 {
 	ArrayType  *array = DatumGetArrayTypeP(value);
 	Datum	   *values;
@@ -438,25 +481,11 @@ append_array(StblColumn *column, StblColVec *vec, Datum value)
 		if (nulls[i])
 			stbl_vec_null(&vec->elem);
 		else
-			append_value(column, &vec->elem, values[i]);
+			column->append(column, &vec->elem, values[i]);
 	}
 	stbl_colvec_end_row(vec);
 	pfree(values);
 	pfree(nulls);
-}
-
-void
-stbl_column_append(StblColumn *column, StblColVec *vec, Datum value, bool isnull)
-{
-	if (isnull)
-		stbl_colvec_null(vec);
-	else if (column->is_array)
-		append_array(column, vec, value);
-	else
-	{
-		append_value(column, &vec->elem, value);
-		stbl_colvec_end_row(vec);
-	}
 }
 
 /* ---- reading ---- */

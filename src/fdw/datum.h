@@ -7,6 +7,11 @@
 #include "access/tupdesc.h"
 #include "delta/schema.h"
 
+struct StblColumn;
+
+/* Appends one value of a column's element type, not NULL. */
+typedef void (*StblAppend) (struct StblColumn *column, StblVec *vec, Datum value);
+
 typedef struct StblColumn
 {
 	AttrNumber	attnum;
@@ -20,6 +25,7 @@ typedef struct StblColumn
 	bool		is_array;
 	bool		not_null;
 	StblField	field;			/* as Delta sees it; type, precision, pg_type */
+	StblAppend	append;			/* chosen once for the type */
 	FmgrInfo	out_fn;			/* types kept as their text */
 	FmgrInfo	in_fn;
 	Oid			in_ioparam;
@@ -38,8 +44,22 @@ extern void stbl_columns_schema(StblColumn *columns, int n_columns, StblSchema *
  */
 extern void stbl_column_match(const StblColumn *column, const StblField *stored, const char *root, bool for_write);
 
+extern void stbl_column_append_array(StblColumn *column, StblColVec *vec, Datum value);
+
 /* Appends one value to a vector of the column's own kind.  Throws 22003, 22008, 2202E. */
-extern void stbl_column_append(StblColumn *column, StblColVec *vec, Datum value, bool isnull);
+static inline void
+stbl_column_append(StblColumn *column, StblColVec *vec, Datum value, bool isnull)
+{
+	if (isnull)
+		stbl_colvec_null(vec);
+	else if (column->is_array)
+		stbl_column_append_array(column, vec, value);
+	else
+	{
+		column->append(column, &vec->elem, value);
+		vec->n_rows++;
+	}
+}
 
 /*
  * The values at n rows of a vector (rows NULL: from row first on), timestamps

@@ -202,7 +202,7 @@ write_statistics(StblBuf *out, int *last, const StblPqStats *s)
 }
 
 static void
-write_chunk(StblBuf *out, const StblPqSchema *schema, int leaf, const StblPqOutChunk *c, StblPqCodec codec)
+write_chunk(StblBuf *out, const StblPqSchema *schema, int leaf, const StblPqOutChunk *c)
 {
 	int			node = schema->leaf_nodes[leaf];
 	int			last = 0,
@@ -212,13 +212,15 @@ write_chunk(StblBuf *out, const StblPqSchema *schema, int leaf, const StblPqOutC
 	stbl_tw_i64(out, &last, 2, (int64_t) start);
 	stbl_tw_field(out, &last, 3, STBL_T_STRUCT);
 	stbl_tw_i32(out, &m, 1, schema->nodes[node].type);
+
+	/* a dictionary page is PLAIN, levels are RLE */
 	stbl_tw_list(out, &m, 2, STBL_T_I32, c->has_dict ? 3 : 2);
-	stbl_buf_zigzag(out, STBL_PQ_ENC_PLAIN);
-	stbl_buf_zigzag(out, STBL_PQ_ENC_RLE);
+	stbl_buf_zigzag(out, c->encoding);
 	if (c->has_dict)
-		stbl_buf_zigzag(out, STBL_PQ_ENC_RLE_DICTIONARY);
+		stbl_buf_zigzag(out, STBL_PQ_ENC_PLAIN);
+	stbl_buf_zigzag(out, STBL_PQ_ENC_RLE);
 	write_path(out, &m, schema, node);
-	stbl_tw_i32(out, &m, 4, codec);
+	stbl_tw_i32(out, &m, 4, c->codec);
 	stbl_tw_i64(out, &m, 5, c->n_values);
 	stbl_tw_i64(out, &m, 6, (int64_t) c->uncompressed);
 	stbl_tw_i64(out, &m, 7, (int64_t) c->compressed);
@@ -231,13 +233,13 @@ write_chunk(StblBuf *out, const StblPqSchema *schema, int leaf, const StblPqOutC
 }
 
 static void
-write_row_group(StblBuf *out, const StblPqSchema *schema, const StblPqOutGroup *g, int ordinal, StblPqCodec codec)
+write_row_group(StblBuf *out, const StblPqSchema *schema, const StblPqOutGroup *g, int ordinal)
 {
 	int			last = 0;
 
 	stbl_tw_list(out, &last, 1, STBL_T_STRUCT, schema->n_leaves);
 	for (int i = 0; i < schema->n_leaves; i++)
-		write_chunk(out, schema, i, &g->chunks[i], codec);
+		write_chunk(out, schema, i, &g->chunks[i]);
 	stbl_tw_i64(out, &last, 2, (int64_t) g->uncompressed);
 	stbl_tw_i64(out, &last, 3, g->n_rows);
 	stbl_tw_i64(out, &last, 5, (int64_t) g->offset);
@@ -252,7 +254,7 @@ write_row_group(StblBuf *out, const StblPqSchema *schema, const StblPqOutGroup *
 
 void
 stbl_pq_write_footer(StblBuf *out, const StblPqSchema *schema, const StblPqOutGroup *groups, int n_groups,
-					 int64_t n_rows, StblPqCodec codec, const char *created_by)
+					 int64_t n_rows, const char *created_by)
 {
 	int			last = 0;
 	size_t		start = out->len;
@@ -264,7 +266,7 @@ stbl_pq_write_footer(StblBuf *out, const StblPqSchema *schema, const StblPqOutGr
 	stbl_tw_i64(out, &last, 3, n_rows);
 	stbl_tw_list(out, &last, 4, STBL_T_STRUCT, n_groups);
 	for (int i = 0; i < n_groups; i++)
-		write_row_group(out, schema, &groups[i], i, codec);
+		write_row_group(out, schema, &groups[i], i);
 	if (created_by != NULL)
 		stbl_tw_binary(out, &last, 6, created_by, strlen(created_by));
 

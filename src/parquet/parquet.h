@@ -2,9 +2,11 @@
  * Parquet files: schema, footer, writer, reader.  Pure C: bytes in, struct
  * or error out.  Format: apache/parquet-format, parquet.thrift.
  *
- * Files we write: format version 1 pages (DATA_PAGE), RLE levels, PLAIN or
- * RLE_DICTIONARY values, codec ZSTD or UNCOMPRESSED, a CRC-32 on each page,
- * min/max/null_count statistics (min_value, max_value, with column_orders).
+ * Files we write: format version 1 pages (DATA_PAGE), RLE levels, values
+ * PLAIN, RLE_DICTIONARY, DELTA_BINARY_PACKED or DELTA_LENGTH_BYTE_ARRAY,
+ * codec ZSTD or UNCOMPRESSED, both chosen chunk by chunk, a CRC-32 on each
+ * page, min/max/null_count statistics (min_value, max_value, with
+ * column_orders).
  */
 #ifndef STBL_PARQUET_H
 #define STBL_PARQUET_H
@@ -136,6 +138,7 @@ typedef struct StblPqWriterOptions
 	int			level;			/* zstd */
 	size_t		page_bytes;		/* target of an uncompressed page; 0 = 1 MiB */
 	const char *created_by;
+	bool		plain;			/* PLAIN and dictionary pages alone, all compressed: for readers that know no more */
 } StblPqWriterOptions;
 
 typedef struct StblPqWriter StblPqWriter;

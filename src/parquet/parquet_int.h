@@ -51,6 +51,8 @@ typedef struct StblPqOutChunk
 	uint64_t	uncompressed;
 	int64_t		n_values;
 	bool		has_dict;
+	int			encoding;		/* of the data pages */
+	StblPqCodec codec;
 	StblPqStats stats;
 } StblPqOutChunk;
 
@@ -65,7 +67,7 @@ typedef struct StblPqOutGroup
 
 /* footer_write.c */
 extern void stbl_pq_write_footer(StblBuf *out, const StblPqSchema *schema, const StblPqOutGroup *groups, int n_groups,
-								 int64_t n_rows, StblPqCodec codec, const char *created_by);
+								 int64_t n_rows, const char *created_by);
 
 /* footer_schema.c */
 extern bool stbl_pq_parse_schema(StblMem *mem, StblCursor *cur, StblPqSchema *schema, StblError *err);
@@ -117,7 +119,23 @@ extern void stbl_pq_encode_levels(StblBuf *out, const uint8_t *levels, size_t n,
 extern void stbl_pq_encode_plain(StblBuf *out, const StblVec *values, size_t first, size_t n);
 extern uint64_t stbl_pq_plain_size(const StblVec *values, size_t first, size_t n);
 
-/* A dictionary under construction; its memory serves chunk after chunk. */
+/* encode_delta.c: of kind I32 or I64; of kind BYTES */
+extern void stbl_pq_encode_deltas(StblBuf *out, const StblVec *values, size_t first, size_t n);
+extern void stbl_pq_encode_delta_lengths(StblBuf *out, const StblVec *values, size_t first, size_t n);
+
+/* compress.c */
+typedef struct StblPqCompressor
+{
+	StblPqCodec codec;			/* ZSTD or UNCOMPRESSED */
+	int			level;
+	struct ZSTD_CCtx_s *zstd;
+	StblBuf		out;
+} StblPqCompressor;
+
+extern void stbl_pq_compressor_init(StblPqCompressor *c, StblMem *mem, StblPqCodec codec, int level);
+extern bool stbl_pq_compress(StblPqCompressor *c, const uint8_t *data, size_t len, StblError *err);	/* into c->out */
+
+/* dict.c: a dictionary under construction; its memory serves chunk after chunk. */
 typedef struct StblPqDict
 {
 	StblMem    *mem;
@@ -125,6 +143,7 @@ typedef struct StblPqDict
 	size_t		codes_cap;
 	struct StblPqDictSlot *slots;
 	size_t		slots_cap;
+	size_t		n_slots;		/* in use, a power of two */
 	bool		has_entries;
 	StblVec		entries;		/* the values, in order of first appearance */
 	int			width;			/* bits a code */
@@ -133,6 +152,15 @@ typedef struct StblPqDict
 /* Whether a dictionary pays for these values; if so codes and entries are set. */
 extern bool stbl_pq_dict_build(StblPqDict *dict, const StblVec *values);
 extern void stbl_pq_dict_end(StblPqDict *dict);	/* frees entries */
+
+/* choose.c: page is scratch; dict NULL: none was built */
+typedef struct StblPqChoice
+{
+	int			encoding;
+	StblPqCodec codec;
+} StblPqChoice;
+
+extern StblPqChoice stbl_pq_choose(StblPqCompressor *c, const StblVec *values, const StblPqDict *dict, bool plain_only, StblBuf *page);
 
 /* decode.c: appending n values to out, every slot valid; cur is left behind them */
 extern bool stbl_pq_decode_plain(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);

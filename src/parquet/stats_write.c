@@ -6,10 +6,11 @@
  * with one has no bounds; zeros are written as -0.0 for a minimum and +0.0
  * for a maximum, as the format asks.
  */
-#include <math.h>
 #include <string.h>
 
 #include "parquet/parquet_int.h"
+
+#define LANES 8
 
 static int
 compare_bytes(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
@@ -41,25 +42,45 @@ set_bytes(StblMem *mem, uint8_t **to, size_t *to_len, const void *from, size_t l
 	type lo = v[0], hi = v[0]; \
 	for (size_t i = 1; i < values->n; i++) \
 	{ \
-		if (v[i] < lo) lo = v[i]; \
-		if (v[i] > hi) hi = v[i]; \
+		lo = v[i] < lo ? v[i] : lo; \
+		hi = v[i] > hi ? v[i] : hi; \
 	} \
 	set_bytes(mem, &stats->min, &stats->min_len, &lo, sizeof(lo)); \
 	set_bytes(mem, &stats->max, &stats->max_len, &hi, sizeof(hi)); \
 	stats->has_min_max = true; \
 } while (0)
 
+/* In lanes, for one chain of comparisons would wait for each before the next. */
 #define MIN_MAX_FLOAT(type) do { \
 	const type *v = (const type *) values->values; \
-	type lo = v[0], hi = v[0]; \
-	bool nan = false; \
-	for (size_t i = 0; i < values->n; i++) \
+	type los[LANES], his[LANES]; \
+	int64_t n_nan = 0; \
+	type lo, hi; \
+	size_t i = 0; \
+	for (int j = 0; j < LANES; j++) \
+		los[j] = his[j] = v[0]; \
+	for (; i + LANES <= values->n; i += LANES) \
+		for (int j = 0; j < LANES; j++) \
+		{ \
+			type x = v[i + j]; \
+			n_nan += x != x; \
+			los[j] = x < los[j] ? x : los[j]; \
+			his[j] = x > his[j] ? x : his[j]; \
+		} \
+	lo = los[0]; \
+	hi = his[0]; \
+	for (int j = 1; j < LANES; j++) \
 	{ \
-		nan = nan || isnan(v[i]); \
-		if (v[i] < lo) lo = v[i]; \
-		if (v[i] > hi) hi = v[i]; \
+		lo = los[j] < lo ? los[j] : lo; \
+		hi = his[j] > hi ? his[j] : hi; \
 	} \
-	if (nan) \
+	for (; i < values->n; i++) \
+	{ \
+		n_nan += v[i] != v[i]; \
+		lo = v[i] < lo ? v[i] : lo; \
+		hi = v[i] > hi ? v[i] : hi; \
+	} \
+	if (n_nan > 0) \
 		break; \
 	if (lo == 0) lo = (type) -0.0; \
 	if (hi == 0) hi = (type) 0.0; \
@@ -68,19 +89,43 @@ set_bytes(StblMem *mem, uint8_t **to, size_t *to_len, const void *from, size_t l
 	stats->has_min_max = true; \
 } while (0)
 
+/* The first eight bytes as a number that orders as they do; what is not there counts as zeros. */
+static inline uint64_t
+leading(const uint8_t *p, size_t len)
+{
+	uint64_t	word = 0;
+
+	memcpy(&word, p, len < 8 ? len : 8);
+	return __builtin_bswap64(word);
+}
+
 static void
 byte_bounds(StblMem *mem, const StblVec *v, StblPqStats *stats)
 {
 	size_t		lo = 0,
 				hi = 0;
+	uint64_t	lo_leads,
+				hi_leads;
 
 #define AT(i) v->bytes + v->offsets[i], v->offsets[(i) + 1] - v->offsets[i]
+	lo_leads = hi_leads = leading(AT(0));
 	for (size_t i = 1; i < v->n; i++)
 	{
-		if (compare_bytes(AT(i), AT(lo)) < 0)
+		/* most often it is strictly between them by these alone */
+		uint64_t	leads = v->offsets[i + 1] - v->offsets[i] >= 8 ? leading(v->bytes + v->offsets[i], 8) : leading(AT(i));
+
+		if (leads > lo_leads && leads < hi_leads)
+			continue;
+		if (leads <= lo_leads && compare_bytes(AT(i), AT(lo)) < 0)
+		{
 			lo = i;
-		if (compare_bytes(AT(i), AT(hi)) > 0)
+			lo_leads = leads;
+		}
+		if (leads >= hi_leads && compare_bytes(AT(i), AT(hi)) > 0)
+		{
 			hi = i;
+			hi_leads = leads;
+		}
 	}
 	set_bytes(mem, &stats->min, &stats->min_len, AT(lo));
 	set_bytes(mem, &stats->max, &stats->max_len, AT(hi));

@@ -5,6 +5,8 @@
 #ifndef STBL_VEC_H
 #define STBL_VEC_H
 
+#include <string.h>
+
 #include "common/buf.h"
 
 typedef enum StblVecKind
@@ -58,6 +60,27 @@ extern void stbl_vec_null(StblVec *vec);
 extern void stbl_vec_fixed(StblVec *vec, const void *value);	/* width bytes */
 extern void stbl_vec_bytes(StblVec *vec, const void *data, size_t len);
 extern size_t stbl_vec_size(const StblVec *vec);	/* bytes of payload held */
+
+/* One value of four or of eight bytes, inline: what a load spends its time on. */
+static inline void
+stbl_vec_put4(StblVec *vec, const void *value)
+{
+	if (vec->n == vec->cap)
+		stbl_vec_reserve(vec, vec->n + 1, 0);
+	vec->valid[vec->n] = 1;
+	memcpy(vec->values + vec->n * 4, value, 4);
+	vec->n++;
+}
+
+static inline void
+stbl_vec_put8(StblVec *vec, const void *value)
+{
+	if (vec->n == vec->cap)
+		stbl_vec_reserve(vec, vec->n + 1, 0);
+	vec->valid[vec->n] = 1;
+	memcpy(vec->values + vec->n * 8, value, 8);
+	vec->n++;
+}
 
 extern void stbl_colvec_init(StblColVec *col, StblMem *mem, bool is_list, StblVecKind kind, uint32_t fixed_width);
 extern void stbl_colvec_free(StblColVec *col);

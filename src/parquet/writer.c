@@ -1,12 +1,11 @@
 /*
  * Files, written.  A chunk is a dictionary page, if one pays, then data pages
- * of version 1 cut at row boundaries; each page has a header in Thrift with a
- * CRC-32 of the bytes that follow it.  Buffers are the writer's and serve
- * chunk after chunk: nothing is allocated per value.
+ * of version 1 cut at row boundaries, encoded and compressed as choose.c
+ * says; each page has a header in Thrift with a CRC-32 of the bytes that
+ * follow it.  Buffers are the writer's and serve chunk after chunk: nothing
+ * is allocated per value.
  */
-#define ZSTD_STATIC_LINKING_ONLY
 #include <string.h>
-#include <zstd.h>
 
 #include "common/codec.h"
 #include "parquet/parquet_int.h"
@@ -36,9 +35,8 @@ struct StblPqWriter
 	bool	   *has_dense;
 	StblBuf		levels;
 	StblBuf		page;
-	StblBuf		compressed;
+	StblPqCompressor compressor;
 	StblPqDict	dict;
-	ZSTD_CCtx  *zstd;			/* lives in mem: an error leaves nothing behind */
 };
 
 StblPqWriter *
@@ -54,8 +52,6 @@ stbl_pq_writer_new(StblMem *mem, const StblPqSchema *schema, const StblPqWriterO
 		w->options.page_bytes = DEFAULT_PAGE_BYTES;
 	if (w->options.page_bytes > MAX_TARGET_BYTES)
 		w->options.page_bytes = MAX_TARGET_BYTES;
-	if (w->options.level > ZSTD_maxCLevel())
-		w->options.level = ZSTD_maxCLevel();
 	if (options->created_by != NULL)
 		w->options.created_by = stbl_strdup(mem, options->created_by);
 	w->stats = stbl_alloc0(mem, n * sizeof(StblPqStats));
@@ -69,45 +65,16 @@ stbl_pq_writer_new(StblMem *mem, const StblPqSchema *schema, const StblPqWriterO
 	}
 	stbl_buf_init(&w->levels, mem);
 	stbl_buf_init(&w->page, mem);
-	stbl_buf_init(&w->compressed, mem);
+	stbl_pq_compressor_init(&w->compressor, mem, options->codec, options->level);
 	w->dict.mem = mem;
-	if (options->codec == STBL_PQ_ZSTD)
-	{
-		size_t		size = ZSTD_estimateCCtxSize(w->options.level);
-
-		w->zstd = ZSTD_initStaticCCtx(stbl_alloc(mem, size), size);
-	}
 	return w;
-}
-
-static bool
-compress_page(StblPqWriter *w, const StblBuf **stored, StblError *err)
-{
-	size_t		bound,
-				got;
-
-	*stored = &w->page;
-	if (w->options.codec == STBL_PQ_UNCOMPRESSED)
-		return true;
-	bound = ZSTD_compressBound(w->page.len);
-	stbl_buf_reset(&w->compressed);
-	(void) stbl_buf_reserve(&w->compressed, bound);
-	got = w->zstd == NULL ? (size_t) -1 :
-		ZSTD_compressCCtx(w->zstd, w->compressed.data, bound, w->page.data, w->page.len, w->options.level);
-	if (ZSTD_isError(got))
-		return stbl_fail(err, STBL_ERR_LIMIT, "could not compress a Parquet page of %zu bytes: %s", w->page.len,
-						 w->zstd == NULL ? "no compression context" : ZSTD_getErrorName(got));
-	w->compressed.len = got;
-	w->compressed.data[got] = '\0';
-	*stored = &w->compressed;
-	return true;
 }
 
 /* Appends w->page, header first.  For a dictionary page n_values counts its entries. */
 static bool
 put_page(StblPqWriter *w, bool is_dict, size_t n_values, int encoding, StblBuf *out, StblPqOutChunk *chunk, StblError *err)
 {
-	const StblBuf *stored;
+	const StblBuf *stored = &w->page;
 	int			last = 0,
 				inner = 0;
 	size_t		start = out->len;
@@ -116,8 +83,12 @@ put_page(StblPqWriter *w, bool is_dict, size_t n_values, int encoding, StblBuf *
 	/* compressed it may be larger, but by far less than would pass INT32_MAX */
 	if (w->page.len > STBL_PQ_MAX_PAGE_BYTES)
 		return stbl_fail(err, STBL_ERR_LIMIT, "a Parquet page of %zu bytes is too large", w->page.len);
-	if (!compress_page(w, &stored, err))
-		return false;
+	if (chunk->codec == STBL_PQ_ZSTD)
+	{
+		if (!stbl_pq_compress(&w->compressor, w->page.data, w->page.len, err))
+			return false;
+		stored = &w->compressor.out;
+	}
 	stbl_tw_i32(out, &last, 1, is_dict ? STBL_PQ_PAGE_DICTIONARY : STBL_PQ_PAGE_DATA);
 	stbl_tw_i32(out, &last, 2, (int32_t) w->page.len);
 	stbl_tw_i32(out, &last, 3, (int32_t) stored->len);
@@ -197,10 +168,31 @@ cut_page(const StblPqWriter *w, const StblPqLeafData *data, int max_def, size_t 
 	*value_end = n;
 }
 
+static void
+encode_values(StblPqWriter *w, int encoding, const StblVec *values, size_t first, size_t n)
+{
+	switch (encoding)
+	{
+		case STBL_PQ_ENC_RLE_DICTIONARY:
+			stbl_buf_u8(&w->page, (uint8_t) w->dict.width);
+			stbl_pq_rle_encode_u32(&w->page, w->dict.codes + first, n, w->dict.width);
+			break;
+		case STBL_PQ_ENC_DELTA_BINARY_PACKED:
+			stbl_pq_encode_deltas(&w->page, values, first, n);
+			break;
+		case STBL_PQ_ENC_DELTA_LENGTH_BYTE_ARRAY:
+			stbl_pq_encode_delta_lengths(&w->page, values, first, n);
+			break;
+		default:
+			stbl_pq_encode_plain(&w->page, values, first, n);
+	}
+}
+
 static bool
-put_data_pages(StblPqWriter *w, const StblPqNode *node, const StblPqLeafData *data, bool use_dict, StblBuf *out,
+put_data_pages(StblPqWriter *w, const StblPqNode *node, const StblPqLeafData *data, StblBuf *out,
 			   StblPqOutChunk *chunk, StblError *err)
 {
+	bool		use_dict = chunk->has_dict;
 	size_t		level = 0,
 				value = 0;
 	size_t		bits = use_dict ? (size_t) w->dict.width : data->values.kind == STBL_VEC_BOOL ? 1 : (size_t) data->values.width * 8;
@@ -219,14 +211,8 @@ put_data_pages(StblPqWriter *w, const StblPqNode *node, const StblPqLeafData *da
 			stbl_pq_encode_levels(&w->page, data->rep + level, level_end - level, node->max_rep);
 		if (data->def != NULL)
 			stbl_pq_encode_levels(&w->page, data->def + level, level_end - level, node->max_def);
-		if (use_dict)
-		{
-			stbl_buf_u8(&w->page, (uint8_t) w->dict.width);
-			stbl_pq_rle_encode_u32(&w->page, w->dict.codes + value, value_end - value, w->dict.width);
-		}
-		else
-			stbl_pq_encode_plain(&w->page, &data->values, value, value_end - value);
-		if (!put_page(w, false, level_end - level, use_dict ? STBL_PQ_ENC_RLE_DICTIONARY : STBL_PQ_ENC_PLAIN, out, chunk, err))
+		encode_values(w, chunk->encoding, &data->values, value, value_end - value);
+		if (!put_page(w, false, level_end - level, chunk->encoding, out, chunk, err))
 			return false;
 		level = level_end;
 		value = value_end;
@@ -240,6 +226,7 @@ check_leaf(const StblPqNode *node, size_t n_rows, const StblPqLeafData *data, St
 	size_t		n_values = data->n_levels,
 				rows = data->n_levels;
 	uint8_t		highest = 0;
+	uint8_t		max_def = (uint8_t) node->max_def;
 	uint32_t	width;
 	StblVecKind kind = stbl_pq_vec_kind(node, &width);
 
@@ -253,12 +240,13 @@ check_leaf(const StblPqNode *node, size_t n_rows, const StblPqLeafData *data, St
 			return stbl_fail(err, STBL_ERR_INVALID, "Parquet column \"%s\" lacks its levels", node->name);
 		return n_rows == 0 || stbl_fail(err, STBL_ERR_INVALID, "Parquet column \"%s\" has no rows instead of %zu", node->name, n_rows);
 	}
-	if (data->def != NULL)
+	if (data->def != NULL && (data->n_levels == 0 || data->def[0] != max_def ||
+							  memcmp(data->def, data->def + 1, data->n_levels - 1) != 0))
 	{
 		n_values = 0;
 		for (size_t i = 0; i < data->n_levels; i++)
 		{
-			n_values += data->def[i] == node->max_def;
+			n_values += data->def[i] == max_def;
 			highest = data->def[i] > highest ? data->def[i] : highest;
 		}
 		if (highest > node->max_def)
@@ -281,7 +269,7 @@ check_leaf(const StblPqNode *node, size_t n_rows, const StblPqLeafData *data, St
 	if (n_values != data->values.n)
 		return stbl_fail(err, STBL_ERR_INVALID, "Parquet column \"%s\" has %zu values for %zu levels that ask for one", node->name,
 						 data->values.n, n_values);
-	for (size_t i = 0; kind == STBL_VEC_BYTES && i < n_values; i++)
+	for (size_t i = 0; kind == STBL_VEC_BYTES && data->values.offsets[n_values] > MAX_VALUE_BYTES && i < n_values; i++)
 		if (data->values.offsets[i + 1] - data->values.offsets[i] > MAX_VALUE_BYTES)
 			return stbl_fail(err, STBL_ERR_LIMIT, "a value of Parquet column \"%s\" is longer than %zu bytes", node->name, MAX_VALUE_BYTES);
 	return true;
@@ -303,6 +291,7 @@ put_chunk(StblPqWriter *w, int leaf, size_t n_rows, const StblPqLeafData *data, 
 		  StblPqOutChunk *chunk, StblError *err)
 {
 	const StblPqNode *node = &w->schema->nodes[w->schema->leaf_nodes[leaf]];
+	StblPqChoice choice;
 	bool		ok = true;
 
 	if (!check_leaf(node, n_rows, data, err))
@@ -310,6 +299,11 @@ put_chunk(StblPqWriter *w, int leaf, size_t n_rows, const StblPqLeafData *data, 
 	memset(chunk, 0, sizeof(*chunk));
 	chunk->n_values = (int64_t) data->n_levels;
 	chunk->has_dict = stbl_pq_dict_build(&w->dict, &data->values);
+	choice = stbl_pq_choose(&w->compressor, &data->values, chunk->has_dict ? &w->dict : NULL, w->options.plain, &w->page);
+	chunk->encoding = choice.encoding;
+	chunk->codec = choice.codec;
+	if (chunk->encoding != STBL_PQ_ENC_RLE_DICTIONARY)
+		chunk->has_dict = false;
 	if (chunk->has_dict)
 	{
 		chunk->dict_offset = base + out->len;
@@ -318,7 +312,7 @@ put_chunk(StblPqWriter *w, int leaf, size_t n_rows, const StblPqLeafData *data, 
 		ok = put_page(w, true, w->dict.entries.n, STBL_PQ_ENC_PLAIN, out, chunk, err);
 	}
 	chunk->data_offset = base + out->len;
-	ok = ok && put_data_pages(w, node, data, chunk->has_dict, out, chunk, err);
+	ok = ok && put_data_pages(w, node, data, out, chunk, err);
 	if (ok && ((uint64_t) data->n_levels > STBL_PQ_MAX_LEVELS(chunk->compressed) || chunk_is_too_large(data)))
 		ok = stbl_fail(err, STBL_ERR_LIMIT, "a row group of %zu rows is too large for Parquet column \"%s\"", n_rows, node->name);
 	if (ok)
@@ -469,7 +463,7 @@ stbl_pq_writer_finish(StblPqWriter *w, StblBuf *out, StblError *err)
 
 	if (w->offset == 0)
 		stbl_buf_append(out, "PAR1", 4);
-	stbl_pq_write_footer(out, w->schema, w->groups, w->n_groups, w->n_rows, w->options.codec, w->options.created_by);
+	stbl_pq_write_footer(out, w->schema, w->groups, w->n_groups, w->n_rows, w->options.created_by);
 	if (out->len - start > UINT32_MAX)
 		return stbl_fail(err, STBL_ERR_LIMIT, "the footer of a Parquet file is too large");
 	w->offset += out->len - start;

@@ -31,6 +31,7 @@
 
 int			stbl_row_group_rows = 131072;
 int			stbl_compression = STBL_PQ_ZSTD;
+int			stbl_compression_level = 1;
 int			stbl_superfile_kb = 128 * 1024;
 
 void
@@ -135,6 +136,7 @@ new_batch(StblTxnTable *tt, StblTxnFile *f)
 	batch->first_position = f->n_rows;
 	batch->n_cols = tt->schema->n_fields;
 	batch->cols = palloc(sizeof(StblColVec *) * batch->n_cols);
+	batch->varying = palloc(sizeof(StblColVec *) * batch->n_cols);
 	for (int i = 0; i < batch->n_cols; i++)
 	{
 		const StblField *field = &tt->schema->fields[i];
@@ -143,6 +145,10 @@ new_batch(StblTxnTable *tt, StblTxnFile *f)
 
 		batch->cols[i] = palloc0(sizeof(StblColVec));
 		stbl_colvec_init(batch->cols[i], mem, field->is_array, kind, width);
+		if (field->is_array || kind == STBL_VEC_BYTES)
+			batch->varying[batch->n_varying++] = batch->cols[i];
+		else
+			batch->row_bytes += batch->cols[i]->elem.width + 1;
 	}
 	MemoryContextSwitchTo(old);
 	return batch;
@@ -240,6 +246,8 @@ note_run(StblTxnTable *tt, CommandId cid)
 static void
 cut_half_row(StblBatch *batch)
 {
+	if (!batch->in_row)
+		return;
 	for (int i = 0; i < batch->n_cols; i++)
 	{
 		StblColVec *col = batch->cols[i];
@@ -248,6 +256,7 @@ cut_half_row(StblBatch *batch)
 		if (col->n_rows != batch->n_rows || col->elem.n != n_elems)
 			stbl_colvec_truncate(col, batch->n_rows);
 	}
+	batch->in_row = false;
 }
 
 StblColVec **
@@ -262,20 +271,20 @@ stbl_txn_new_row(StblTxnTable *tt)
 		batch_restart(tt, tt->open);
 
 	cut_half_row(tt->batch);
+	tt->batch->in_row = true;
 	return tt->batch->cols;
 }
 
+/* Looked at after each row, for one row may be of any size. */
 static bool
 batch_is_full(StblBatch *batch)
 {
-	size_t		bytes = 0;
+	size_t		bytes = batch->n_rows * batch->row_bytes;
 
 	if (batch->n_rows >= (uint32) stbl_row_group_rows)
 		return true;
-	if (batch->n_rows % 1024 != 0)
-		return false;
-	for (int i = 0; i < batch->n_cols; i++)
-		bytes += stbl_colvec_size(batch->cols[i]);
+	for (int i = 0; i < batch->n_varying; i++)
+		bytes += stbl_colvec_size(batch->varying[i]);
 	return bytes >= STBL_BATCH_BYTES;
 }
 
@@ -285,6 +294,7 @@ stbl_txn_row_done(StblTxnTable *tt, CommandId cid)
 	StblTxnFile *f = tt->open;
 
 	note_run(tt, cid);
+	tt->batch->in_row = false;
 	tt->batch->n_rows++;
 	f->n_rows++;
 	tt->next_seq++;
@@ -310,7 +320,7 @@ open_writer(StblTxnTable *tt, StblTxnFile *f)
 	old = MemoryContextSwitchTo(f->writer_cxt);
 	memset(&options, 0, sizeof(options));
 	options.codec = stbl_compression;
-	options.level = 1;
+	options.level = stbl_compression_level;
 	options.created_by = STBL_PQ_CREATED_BY;
 	f->writer = stbl_pq_writer_new(stbl_mem_in(f->writer_cxt), &tt->pq, &options);
 	stbl_buf_init(&f->spool.buf, stbl_mem_in(f->writer_cxt));

@@ -121,6 +121,7 @@ extern void stbl_txn_note_statement(void);
 extern bool stbl_one_phase;
 extern int	stbl_row_group_rows;
 extern int	stbl_compression;	/* a StblPqCodec */
+extern int	stbl_compression_level;
 extern int	stbl_superfile_kb;	/* size at which a superfile is closed */
 
 #endif							/* STBL_TXN_H */

@@ -32,8 +32,12 @@ struct StblBatch
 	uint32		file_no;
 	uint32		first_position;
 	uint32		n_rows;
+	bool		in_row;			/* its columns may be longer than n_rows */
 	int			n_cols;
 	StblColVec **cols;
+	size_t		row_bytes;		/* of the columns whose values are all of one size */
+	int			n_varying;
+	StblColVec **varying;		/* the others */
 };
 
 /* A superfile that rows of this transaction's record refer to. */

@@ -124,6 +124,43 @@ check_many("delta-rs", delta_rs(f"{lake}/sub/many", q + "t")[0])
 p = polars.scan_delta(f"{lake}/sub/many").select(polars.len().alias("n"), polars.col("id").sum().alias("a"), polars.col("k").cast(polars.Int64).sum().alias("b"), polars.col("v").sum().alias("c"), polars.col("t").n_unique().alias("d")).collect().rows()[0]
 check_many("Polars", p)
 
+# Columns in every encoding that we write.
+enc_columns = "id i4 d ts n9 n18 seldom k word t bin v r b ai".split()
+
+
+def enc_expr(c):
+    if c in ("v", "r"):
+        return f"coalesce(({c}::float8)::text, '~')"
+    if c == "ai":
+        return "CASE WHEN ai IS NULL THEN '~' ELSE '[' || array_to_string(ai, ',', '~') || ']' END"
+    return pg_expr(c)
+
+
+enc_want = [tuple(norm(float(v)) if enc_columns[i] in ("v", "r") and v != "~" else v for i, v in enumerate(r))
+            for r in pg("SELECT " + ", ".join(enc_expr(c) for c in enc_columns) + " FROM encoded ORDER BY id")]
+
+
+def check_encoded(name, rows):
+    rows = [tuple(norm(v) for v in r) for r in rows]
+    diff = [(enc_columns[i], a[0], a[i], b[i]) for a, b in zip(enc_want, rows) for i in range(len(enc_columns)) if a[i] != b[i]]
+    ok(len(rows) == len(enc_want) == 49950 and not diff, f"{name}: every encoding that we write is equal in every value", f"{len(rows)} rows\n" + "\n".join(map(str, diff)))
+
+
+enc_select = ", ".join('"%s"' % c for c in enc_columns)
+check_encoded("DuckDB", duck.execute(f"SELECT {enc_select} FROM delta_scan('{lake}/encoded') ORDER BY id").fetchall())
+check_encoded("delta-rs", delta_rs(f"{lake}/encoded", f"SELECT {enc_select} FROM t ORDER BY id"))
+check_encoded("Polars", polars.scan_delta(f"{lake}/encoded").sort("id").select(enc_columns).collect().rows())
+import pyarrow.parquet
+written = {}
+for f in os.listdir(f"{lake}/encoded"):
+    if f.endswith(".parquet"):
+        group = pyarrow.parquet.ParquetFile(f"{lake}/encoded/{f}").metadata.row_group(0)
+        for i in range(group.num_columns):
+            c = group.column(i)
+            written[c.path_in_schema.split(".")[0]] = set(c.encodings) | {c.compression}
+ok({"DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "RLE_DICTIONARY", "PLAIN", "ZSTD", "UNCOMPRESSED"} <= set().union(*written.values())
+   and "DELTA_BINARY_PACKED" in written["id"] & written["i4"] & written["ts"] and "DELTA_LENGTH_BYTE_ARRAY" in written["t"], "... and they do occur", written)
+
 ok(DeltaTable(f"{lake}/plain").protocol().min_reader_version == 1, "a table that was only appended to asks for reader version 1")
 ok(DeltaTable(f"{lake}/plain").to_pyarrow_table().sort_by("id").to_pylist() == [{"id": 1, "t": "one"}, {"id": 2, "t": None}, {"id": 3, "t": "three"}], "... and readers without vectors read it")
 ok(os.path.exists(f"{lake}/kinds/_delta_log/_last_checkpoint"), "kinds has a checkpoint")

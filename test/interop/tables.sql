@@ -41,3 +41,15 @@ DELETE FROM many WHERE (id * 104729) % 13 = 0;
 CREATE FOREIGN TABLE plain (id int, t text) SERVER lake OPTIONS (path 'plain');
 INSERT INTO plain VALUES (1, 'one'), (2, NULL);
 INSERT INTO plain VALUES (3, 'three');
+
+-- every encoding that we write, chosen by what each column holds
+CREATE FOREIGN TABLE encoded (
+	id bigint, i4 int, d date, ts timestamptz, n9 numeric(9,2), n18 numeric(18,4), seldom bigint,
+	k int, word text, t text, bin bytea, v double precision, r real, b boolean, ai int[]
+) SERVER lake OPTIONS (path 'encoded');
+SET supertable.row_group_rows = 20000;
+INSERT INTO encoded SELECT i, 2000000000 - i * 3, date '2000-01-01' + (i / 40)::int, timestamptz '2024-01-01' + i * interval '1 s' + (i * 7919 % 1000003) * interval '1 us',
+	i / 100.0, -i / 10000.0, CASE WHEN i % 50 = 0 THEN i END, i * 7919 % 100, 'word ' || i * 7919 % 30, md5(i::text), decode(md5(i::text), 'hex'),
+	sin(i), CASE WHEN i % 3 = 0 THEN NULL ELSE i END, i % 7 = 0, CASE WHEN i % 9 = 0 THEN NULL ELSE ARRAY[i, NULL, -i] END
+FROM generate_series(1, 50000) i;
+DELETE FROM encoded WHERE id % 1000 = 17;

@@ -195,6 +195,8 @@ hand_end(bool has_dict, size_t data_offset, int n_pages)
 	memset(&chunk, 0, sizeof(chunk));
 	memset(&group, 0, sizeof(group));
 	chunk.has_dict = has_dict;
+	chunk.codec = hand_codec;
+	chunk.encoding = has_dict ? STBL_PQ_ENC_RLE_DICTIONARY : STBL_PQ_ENC_PLAIN;
 	chunk.dict_offset = has_dict ? 4 : 0;
 	chunk.data_offset = data_offset;
 	chunk.compressed = hand_file.len - 4;
@@ -203,7 +205,7 @@ hand_end(bool has_dict, size_t data_offset, int n_pages)
 	group.n_rows = chunk.n_values;
 	group.offset = 4;
 	group.chunks = &chunk;
-	stbl_pq_write_footer(&hand_file, &hand_schema, &group, 1, group.n_rows, hand_codec, "another writer");
+	stbl_pq_write_footer(&hand_file, &hand_schema, &group, 1, group.n_rows, "another writer");
 }
 
 /* Pages of text by dictionary, the second one PLAIN, as writers do whose dictionary grew too large. */
@@ -570,7 +572,7 @@ static void
 own_file(StblPqCodec codec, StblBuf *file)
 {
 	StblPqNode	n[16];
-	StblPqWriterOptions options = {codec, 1, 0, NULL};
+	StblPqWriterOptions options = {codec, 1, 0, NULL, false};
 	StblPqSchema s;
 	StblColVec	cols[7];
 	const StblColVec *list[7];

@@ -130,6 +130,9 @@ extern const char *stbl_snapshot_domain(const StblSnapshot *snapshot, const char
  * strings borrowed from the snapshot.
  */
 extern StblDomain *stbl_snapshot_domains(const StblSnapshot *snapshot, const char *prefix, int *n);
+
+/* Objects older than this (the storage's clock) may have been deleted, if nothing names them; 0: none ever. */
+extern int64_t stbl_snapshot_cutoff(const StblSnapshot *snapshot);
 extern bool stbl_snapshot_txn(const StblSnapshot *snapshot, const char *app_id, int64_t *version);
 
 /*

@@ -531,6 +531,22 @@ is_same_version(const StblTable *table, const StblCall *call)
 }
 
 /*
+ * A version that was not looked at for long may be cleaned up, and the next
+ * ones with it, between the two requests of advance_cached; ascending order
+ * of clean-up makes one that follows them tell.
+ */
+static bool
+still_there(StblTable *table, int64 version, int64_t deadline_us)
+{
+	StblCall   *own;
+
+	if (table->current->version != version)
+		return true;			/* others follow it: clean-up never takes the newest */
+	own = stbl_store_head(table->store, stbl_version_key(table, version), deadline_us);
+	return found(own) && strcmp(own->req.new_etag, table->newest_etag) == 0;
+}
+
+/*
  * With a snapshot cached: true if it could be brought up to date, false if
  * all must be read anew.  Where the etag of our own PUT is not known (its
  * answer was lost) the version is known by its version_id instead.
@@ -539,6 +555,8 @@ static bool
 advance_cached(StblTable *table, int64_t deadline_us)
 {
 	int64		version = table->current->version;
+	StblMoment	now = stbl_moment(table->store);
+	bool		was_long_ago = stbl_moment_elapsed(&table->looked, &now) > STBL_STALE_US;
 	char	   *key = stbl_version_key(table, version);
 	bool		by_id = table->newest_etag[0] == '\0' && table->current->version_id[0] != '\0';
 	StblCall   *own = by_id ? stbl_store_get(table->store, key, deadline_us) : stbl_store_head(table->store, key, deadline_us);
@@ -548,7 +566,8 @@ advance_cached(StblTable *table, int64_t deadline_us)
 
 	if (same && by_id)
 		strlcpy(table->newest_etag, own->req.new_etag, sizeof(table->newest_etag));
-	if (same && read_on(table, next, -1, deadline_us) < 0)
+	if (same && read_on(table, next, -1, deadline_us) < 0 &&
+		(!was_long_ago || still_there(table, version, deadline_us)))
 		return true;
 	table->gap = true;
 	return false;
@@ -559,6 +578,7 @@ stbl_snapshot_refresh(StblTable *table, int64_t deadline_us)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext cxt = AllocSetContextCreate(caller, "supertable refresh", ALLOCSET_DEFAULT_SIZES);
+	StblMoment	start = stbl_moment(table->store);
 
 	/* Without this a caller that goes on after the error would keep the requests in flight. */
 	PG_TRY();
@@ -566,6 +586,9 @@ stbl_snapshot_refresh(StblTable *table, int64_t deadline_us)
 		MemoryContextSwitchTo(cxt);
 		if (table->current == NULL || table->current->version < 0 || !advance_cached(table, deadline_us))
 			load(table, deadline_us);
+		/* By our clocks from the start on; the storage's own time is that of its answers. */
+		table->looked = start;
+		table->looked.store_us = stbl_store_clock(table->store);
 		stbl_table_note_id(table);
 		check_supported(table);
 	}

@@ -99,6 +99,21 @@ CREATE FUNCTION supertable_files(
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 100;
 COMMENT ON FUNCTION supertable_files(pg_catalog.regclass) IS 'live superfiles of a supertable';
 
+CREATE FUNCTION supertable_gc(
+    relation pg_catalog.regclass,
+    grace pg_catalog.interval DEFAULT '1 hour',
+    retention pg_catalog.interval DEFAULT '7 days',
+    dry_run pg_catalog.bool DEFAULT false,
+    OUT n_state_docs pg_catalog.int8,
+    OUT n_superfiles pg_catalog.int8,
+    OUT n_tombstones pg_catalog.int8,
+    OUT n_log_versions pg_catalog.int8,
+    OUT bytes pg_catalog.int8)
+    RETURNS pg_catalog.record
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION supertable_gc(pg_catalog.regclass, pg_catalog.interval, pg_catalog.interval, pg_catalog.bool)
+    IS 'deletes what no retained version and no unfinished mutation needs';
+
 CREATE FUNCTION supertable_storage_probe(
     server pg_catalog.name,
     OUT capability pg_catalog.text,

@@ -4,7 +4,6 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_foreign_table.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -22,23 +21,10 @@
 #include "common/compat.h"
 #include "common/pgmem.h"
 #include "fdw/options.h"
-#include "txn/txn.h"
 #include "wal/recover.h"
 
 PG_FUNCTION_INFO_V1(supertable_recover);
 PG_FUNCTION_INFO_V1(supertable_wal);
-
-static int64
-interval_us(const char *name, Interval *span)
-{
-	double		us = (double) span->time + ((double) span->month * DAYS_PER_MONTH + span->day) * (double) USECS_PER_DAY;
-
-	if (us <= 0 || us > (double) PG_INT64_MAX / 4)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"%s\" must be a positive interval", name)));
-	return (int64) us;
-}
 
 static void
 read_options(FunctionCallInfo fcinfo, StblRecoverOptions *o)
@@ -46,9 +32,9 @@ read_options(FunctionCallInfo fcinfo, StblRecoverOptions *o)
 	const char *in_doubt = PG_ARGISNULL(4) ? "leave" : text_to_cstring(PG_GETARG_TEXT_PP(4));
 
 	memset(o, 0, sizeof(*o));
-	o->lease_us = PG_ARGISNULL(1) ? (int64) stbl_lease_duration_ms * 1000 : interval_us("lease", PG_GETARG_INTERVAL_P(1));
+	o->lease_us = PG_ARGISNULL(1) ? (int64) stbl_lease_duration_ms * 1000 : stbl_interval_us("lease", PG_GETARG_INTERVAL_P(1), 1);
 	if (!PG_ARGISNULL(2))
-		o->deadline_us = stbl_now_us() + interval_us("max_time", PG_GETARG_INTERVAL_P(2));
+		o->deadline_us = stbl_now_us() + stbl_interval_us("max_time", PG_GETARG_INTERVAL_P(2), 1);
 	o->dry_run = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
 	o->coordinator = PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5));
 	if (strcmp(in_doubt, "leave") == 0)
@@ -67,20 +53,6 @@ read_options(FunctionCallInfo fcinfo, StblRecoverOptions *o)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"in_doubt\" needs argument \"coordinator\""),
 				 errhint("Give the coordinator that is gone for good, as supertable_wal() shows it.")));
-}
-
-static void
-refuse_where_not_possible(const StblRecoverOptions *o)
-{
-	if (stbl_txn_has_changes())
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("supertable_recover() cannot run in a transaction that has changed a supertable")));
-	if (!o->dry_run && (XactReadOnly || RecoveryInProgress()))
-		ereport(ERROR,
-				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("cannot execute supertable_recover() in a read-only transaction"),
-				 errhint("Only a dry run is possible here.")));
 }
 
 /* Text of a document, which is UTF-8: what this database's encoding cannot hold becomes '?'. */
@@ -188,7 +160,7 @@ supertable_recover(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	read_options(fcinfo, &options);
-	refuse_where_not_possible(&options);
+	stbl_refuse_where_not_possible("supertable_recover", options.dry_run);
 	start = stbl_now_us();
 	if (!PG_ARGISNULL(0))
 	{

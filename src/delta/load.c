@@ -31,7 +31,7 @@
 #include "utils/memutils.h"
 
 #include "common/pgmem.h"
-#include "delta/checkpoint.h"
+#include "delta/log.h"
 #include "delta/snapshot_int.h"
 
 #define MAX_IN_FLIGHT 32
@@ -185,22 +185,6 @@ read_on(StblTable *table, StblCall *next, int64 known_max, int64_t deadline_us)
 
 /* ---- listing ---- */
 
-/* Exactly n digits at str; -1 if not so, or beyond 64 bits. */
-static int64
-parse_digits(const char *str, int n)
-{
-	int64		value = 0;
-	int			i;
-
-	for (i = 0; i < n; i++)
-	{
-		if (str[i] < '0' || str[i] > '9' || value > (PG_INT64_MAX - 9) / 10)
-			return -1;
-		value = value * 10 + (str[i] - '0');
-	}
-	return value;
-}
-
 static void
 note_checkpoint(Listing *listing, int64 version, int n_parts)
 {
@@ -213,39 +197,33 @@ note_checkpoint(Listing *listing, int64 version, int n_parts)
 
 /* Takes one name of the log folder; returns whether it is a part of a multi-part checkpoint. */
 static bool
-note_name(Listing *listing, const char *name, PartSeen *part)
+note_name(Listing *listing, const char *text, PartSeen *part)
 {
-	int64		version = strlen(name) > 20 ? parse_digits(name, 20) : -1;
-	const char *rest = name + 20;
+	StblLogName name;
 
-	if (version < 0)
+	if (!stbl_log_name_parse(text, &name))
 		return false;
-	if (strcmp(rest, ".json") == 0)
+	switch (name.kind)
 	{
-		listing->max_version = Max(listing->max_version, version);
-		if (listing->min_version < 0 || version < listing->min_version)
-			listing->min_version = version;
-		return false;
+		case STBL_LOG_VERSION:
+			listing->max_version = Max(listing->max_version, name.version);
+			if (listing->min_version < 0 || name.version < listing->min_version)
+				listing->min_version = name.version;
+			break;
+		case STBL_LOG_CHECKPOINT:
+			note_checkpoint(listing, name.version, 0);
+			break;
+		case STBL_LOG_CHECKPOINT_PART:
+			part->version = name.version;
+			part->part = name.part;
+			part->n_parts = name.n_parts;
+			return true;
+		case STBL_LOG_CHECKPOINT_V2:
+			listing->saw_v2 = true;
+			break;
+		case STBL_LOG_OTHER:
+			break;
 	}
-	if (strncmp(rest, ".checkpoint.", 12) != 0)
-		return false;
-	rest += 12;
-	if (strcmp(rest, "parquet") == 0)
-		note_checkpoint(listing, version, 0);
-	else if (strlen(rest) == 29 && rest[10] == '.' && strcmp(rest + 21, ".parquet") == 0)
-	{
-		int64		o = parse_digits(rest, 10);
-		int64		p = parse_digits(rest + 11, 10);
-
-		if (o < 1 || p < o || p > MAX_PARTS)
-			return false;
-		part->version = version;
-		part->part = (int) o;
-		part->n_parts = (int) p;
-		return true;
-	}
-	else
-		listing->saw_v2 = true;
 	return false;
 }
 
@@ -329,52 +307,28 @@ list_log(StblTable *table, StblCall *call, Listing *listing, int64_t deadline_us
 
 /* ---- checkpoints ---- */
 
-static char *
-checkpoint_key(StblTable *table, int64 version, int part, int n_parts)
+static void
+take_checkpoint(int64_t version, bool is_checkpoint, const StblActions *actions, void *arg)
 {
-	if (n_parts == 0)
-		return psprintf("%s_delta_log/%020" PRId64 ".checkpoint.parquet", table->prefix, (int64_t) version);
-	return psprintf("%s_delta_log/%020" PRId64 ".checkpoint.%010d.%010d.parquet", table->prefix, (int64_t) version, part, n_parts);
+	StblTable  *table = arg;
+
+	check_actions(stbl_mem_in(CurrentMemoryContext), actions,
+				  stbl_log_checkpoint_key(table, version, 1, 0));
+	stbl_snapshot_advance(table, version, actions, true);
 }
 
 /* Reads a checkpoint into an empty snapshot; false if a file of it is missing. */
 static bool
 read_checkpoint(StblTable *table, int64 version, int n_parts, int64_t deadline_us)
 {
-	int			n = Max(n_parts, 1);
-	StblCall  **calls = palloc0(sizeof(StblCall *) * n);
-	int			i;
-	int			sent = 0;
-
-	for (i = 0; i < n; i++)
-	{
-		MemoryContext caller = CurrentMemoryContext;
-		MemoryContext cxt;
-		StblMem    *mem;
-		StblActions actions;
-		StblError	err;
-
-		for (; sent < n && sent < i + 8; sent++)
-			calls[sent] = stbl_store_get(table->store, checkpoint_key(table, version, sent + 1, n_parts), deadline_us);
-		if (!found(calls[i]))
-			return false;
-		cxt = AllocSetContextCreate(caller, "supertable checkpoint", ALLOCSET_DEFAULT_SIZES);
-		mem = stbl_mem_in(cxt);
-		MemoryContextSwitchTo(cxt);
-		if (!stbl_checkpoint_parse(mem, calls[i]->req.body, calls[i]->req.body_len, &actions, &err))
-			stbl_throw_object(&err, calls[i]->req.key);
-		check_actions(mem, &actions, calls[i]->req.key);
-		stbl_snapshot_advance(table, version, &actions, true);
-		MemoryContextSwitchTo(caller);
-		MemoryContextDelete(cxt);
-		stbl_call_free(calls[i]);
-	}
+	if (!stbl_log_read_checkpoint(table, version, n_parts, deadline_us, take_checkpoint, table))
+		return false;
 	if (table->current->protocol.min_reader == 0 || table->current->metadata.id == NULL)
 	{
 		StblError	err;
 
 		stbl_fail(&err, STBL_ERR_CORRUPT, "checkpoint has no protocol or no metaData action");
-		stbl_throw_object(&err, checkpoint_key(table, version, 1, n_parts));
+		stbl_throw_object(&err, stbl_log_checkpoint_key(table, version, 1, n_parts));
 	}
 	table->current->checkpoint_version = version;
 	table->gap = true;
@@ -577,6 +531,22 @@ is_same_version(const StblTable *table, const StblCall *call)
 }
 
 /*
+ * A version that was not looked at for long may be cleaned up, and the next
+ * ones with it, between the two requests of advance_cached; ascending order
+ * of clean-up makes one that follows them tell.
+ */
+static bool
+still_there(StblTable *table, int64 version, int64_t deadline_us)
+{
+	StblCall   *own;
+
+	if (table->current->version != version)
+		return true;			/* others follow it: clean-up never takes the newest */
+	own = stbl_store_head(table->store, stbl_version_key(table, version), deadline_us);
+	return found(own) && strcmp(own->req.new_etag, table->newest_etag) == 0;
+}
+
+/*
  * With a snapshot cached: true if it could be brought up to date, false if
  * all must be read anew.  Where the etag of our own PUT is not known (its
  * answer was lost) the version is known by its version_id instead.
@@ -585,6 +555,8 @@ static bool
 advance_cached(StblTable *table, int64_t deadline_us)
 {
 	int64		version = table->current->version;
+	StblMoment	now = stbl_moment(table->store);
+	bool		was_long_ago = stbl_moment_elapsed(&table->looked, &now) > STBL_STALE_US;
 	char	   *key = stbl_version_key(table, version);
 	bool		by_id = table->newest_etag[0] == '\0' && table->current->version_id[0] != '\0';
 	StblCall   *own = by_id ? stbl_store_get(table->store, key, deadline_us) : stbl_store_head(table->store, key, deadline_us);
@@ -594,7 +566,8 @@ advance_cached(StblTable *table, int64_t deadline_us)
 
 	if (same && by_id)
 		strlcpy(table->newest_etag, own->req.new_etag, sizeof(table->newest_etag));
-	if (same && read_on(table, next, -1, deadline_us) < 0)
+	if (same && read_on(table, next, -1, deadline_us) < 0 &&
+		(!was_long_ago || still_there(table, version, deadline_us)))
 		return true;
 	table->gap = true;
 	return false;
@@ -605,6 +578,7 @@ stbl_snapshot_refresh(StblTable *table, int64_t deadline_us)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext cxt = AllocSetContextCreate(caller, "supertable refresh", ALLOCSET_DEFAULT_SIZES);
+	StblMoment	start = stbl_moment(table->store);
 
 	/* Without this a caller that goes on after the error would keep the requests in flight. */
 	PG_TRY();
@@ -612,6 +586,9 @@ stbl_snapshot_refresh(StblTable *table, int64_t deadline_us)
 		MemoryContextSwitchTo(cxt);
 		if (table->current == NULL || table->current->version < 0 || !advance_cached(table, deadline_us))
 			load(table, deadline_us);
+		/* By our clocks from the start on; the storage's own time is that of its answers. */
+		table->looked = start;
+		table->looked.store_us = stbl_store_clock(table->store);
 		stbl_table_note_id(table);
 		check_supported(table);
 	}

@@ -6,6 +6,8 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#include "common/pgmem.h"
+#include "delta/condemn.h"
 #include "delta/snapshot_int.h"
 
 
@@ -51,6 +53,20 @@ stbl_snapshot_domains(const StblSnapshot *snapshot, const char *prefix, int *n)
 	}
 	qsort(out, *n, sizeof(StblDomain), compare_domains);
 	return out;
+}
+
+int64
+stbl_snapshot_cutoff(const StblSnapshot *snapshot)
+{
+	const char *config = stbl_snapshot_domain(snapshot, STBL_GC_DOMAIN);
+	StblCutoff	cutoff;
+	StblError	err;
+
+	if (config == NULL)
+		return 0;
+	if (!stbl_cutoff_parse(stbl_mem_in(CurrentMemoryContext), config, &cutoff, &err))
+		stbl_throw(&err);
+	return cutoff.cutoff_us;
 }
 
 bool

@@ -8,6 +8,7 @@
 
 #include "common/json.h"
 #include "common/pgmem.h"
+#include "delta/log.h"
 #include "delta/version_int.h"
 
 /* What the visitor looks for while versions are read. */
@@ -101,6 +102,61 @@ await_objects(StblPublish *p, StblVersion *v, int64 deadline_us)
 		stbl_await_ok(call);
 }
 
+typedef struct LateArg
+{
+	StblTable  *table;
+	int64		version;
+	const char *version_id;
+	bool		committed;
+} LateArg;
+
+static void
+look_at_previous(int64_t version, bool is_checkpoint, const StblActions *actions, void *arg)
+{
+	LateArg    *a = arg;
+
+	a->committed = actions->has_commit_info && actions->commit_info.previous != NULL &&
+		strcmp(actions->commit_info.previous, a->version_id) == 0;
+}
+
+/*
+ * Clean-up may have freed the number: then the version stands where nobody
+ * looks.  Architecture, "Stale writers".
+ */
+static void
+judge_late(void *arg)
+{
+	LateArg    *a = arg;
+	StblLog		log;
+
+	stbl_log_list(a->table, &log);
+	a->committed = stbl_log_last(&log) <= a->version;
+	if (!a->committed)
+		(void) stbl_log_read_versions(a->table, a->version + 1, a->version + 1, look_at_previous, a);
+	if (!a->committed)
+		stbl_await_ok(stbl_store_delete(a->table->store, stbl_version_key(a->table, a->version), 0));
+}
+
+/*
+ * The PUT has succeeded.  Whether that committed the version is certain if
+ * its base was the newest a short while ago; else it is looked up.  Returns
+ * false with err set where the storage does not tell.
+ */
+static bool
+is_committed(StblPublish *p, StblVersion *v, bool *committed)
+{
+	LateArg		arg = {p->table, p->version, v->version_id, true};
+	StblMoment	now = stbl_moment(p->table->store);
+
+	*committed = true;
+	if (v->base->version < 0 || stbl_moment_elapsed(&p->table->looked, &now) <= STBL_STALE_US)
+		return true;
+	if (!stbl_guarded(judge_late, &arg, &p->err))
+		return false;
+	*committed = arg.committed;
+	return true;
+}
+
 /*
  * One attempt on table->current.  Returns false when the slot was taken, so
  * that the loop reads what took it and comes again.
@@ -113,6 +169,8 @@ attempt(StblPublish *p, SeenArg *seen, MemoryContext ids_cxt, int64 deadline_us,
 	StblCall   *call;
 	MemoryContext old;
 	ListCell   *lc;
+	StblMoment	sent;
+	bool		committed;
 
 	switch (p->build(v, p->arg))
 	{
@@ -139,12 +197,28 @@ attempt(StblPublish *p, SeenArg *seen, MemoryContext ids_cxt, int64 deadline_us,
 	if (p->deciding)
 		HOLD_INTERRUPTS();
 	p->version = v->base->version + 1;
+	sent = stbl_moment(p->table->store);
 	call = stbl_store_put_new(p->table->store, stbl_version_key(p->table, p->version),
 							  text.data, text.len, deadline_us);
 	switch (stbl_await(call))
 	{
 		case STBL_ST_OK:
+			if (!is_committed(p, v, &committed))
+			{
+				*result = STBL_PUBLISH_UNKNOWN;
+				return true;
+			}
+			if (!committed)
+			{
+				/* What this session knew of the log is long gone. */
+				if (p->deciding)
+					RESUME_INTERRUPTS();
+				stbl_snapshot_forget(p->table);
+				stbl_stat_count(p->table->root, STBL_STAT_CAS_LOST);
+				return false;
+			}
 			note_published(p->table, &text, call->req.new_etag);
+			p->table->looked = sent;
 			*result = STBL_PUBLISHED;
 			return true;
 		case STBL_ST_UNKNOWN:

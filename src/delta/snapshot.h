@@ -69,6 +69,23 @@ typedef struct StblSnapshot
 
 typedef struct StblTable StblTable;
 
+/* A moment by every clock there is; each is 0 where not known. */
+typedef struct StblMoment
+{
+	int64_t		store_us;		/* the storage's */
+	int64_t		boot_us;		/* CLOCK_BOOTTIME: goes on while the machine sleeps */
+	int64_t		real_us;		/* CLOCK_REALTIME */
+} StblMoment;
+
+/* Now; store_us is the storage's time of its newest answer. */
+extern StblMoment stbl_moment(const StblStore *store);
+
+/* What has passed at most between two moments, by whichever clock shows most. */
+extern int64_t stbl_moment_elapsed(const StblMoment *from, const StblMoment *to);
+
+/* A version that was found to be the newest so long ago may have been cleaned up, with those that followed. */
+#define STBL_STALE_US (INT64_C(600) * 1000000)
+
 /*
  * Called for each version that is read on the way from one snapshot to the
  * next, in order, after it was applied.
@@ -82,6 +99,7 @@ struct StblTable
 	char	   *prefix;			/* of keys in the store: "path/" */
 	StblSnapshot *current;		/* newest known, or NULL */
 	char		newest_etag[128];	/* of current's newest version object */
+	StblMoment	looked;			/* when current's version was the newest for certain */
 	StblVersionVisitor visitor;	/* or NULL; reset by who set it */
 	void	   *visitor_arg;
 	bool		gap;			/* set when versions were skipped (read from a checkpoint): the visitor has not seen them all */
@@ -130,6 +148,9 @@ extern const char *stbl_snapshot_domain(const StblSnapshot *snapshot, const char
  * strings borrowed from the snapshot.
  */
 extern StblDomain *stbl_snapshot_domains(const StblSnapshot *snapshot, const char *prefix, int *n);
+
+/* Objects older than this (the storage's clock) may have been deleted, if nothing names them; 0: none ever. */
+extern int64_t stbl_snapshot_cutoff(const StblSnapshot *snapshot);
 extern bool stbl_snapshot_txn(const StblSnapshot *snapshot, const char *app_id, int64_t *version);
 
 /*

@@ -182,11 +182,18 @@ finish_failed(Call *call)
 }
 
 static void
+note_clock(StblStore *store, const StblRequest *req)
+{
+	store->clock_us = Max(store->clock_us, req->store_time_us);
+}
+
+static void
 answered(Call *call)
 {
 	StblRequest *req = &call->pub.req;
 
 	stbl_stat_request(call->pub.store, req, call->pub.n_sent > 1);
+	note_clock(call->pub.store, req);
 	if (req->status == STBL_ST_UNKNOWN && is_write(req->op))
 		call->may_be_applied = true;
 	switch (req->status)
@@ -255,6 +262,7 @@ asked(Call *call)
 	StblRequest *req = &call->pub.req;
 
 	stbl_stat_request(call->pub.store, &call->ask, true);
+	note_clock(call->pub.store, &call->ask);
 	switch (call->ask.status)
 	{
 		case STBL_ST_OK:
@@ -346,6 +354,7 @@ submit(StblStore *store, StblOp op, const char *key, const void *data, size_t le
 	Call	   *call = palloc0(sizeof(Call));
 
 	call->pub.store = store;
+	call->pub.known_us = store->clock_us;
 	call->pub.req.op = op;
 	call->pub.req.key = key;
 	call->pub.req.data = data;
@@ -363,6 +372,18 @@ submit(StblStore *store, StblOp op, const char *key, const void *data, size_t le
 	dlist_push_tail(&active_calls, &call->node);
 	send(call);
 	return &call->pub;
+}
+
+int64
+stbl_call_object_time(const StblCall *call)
+{
+	return call->req.modified_us > 0 ? call->req.modified_us : call->known_us;
+}
+
+int64
+stbl_store_clock(const StblStore *store)
+{
+	return store->clock_us;
 }
 
 StblCall *

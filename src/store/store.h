@@ -47,6 +47,7 @@ typedef struct StblCall
 	StblRequest req;			/* status, body, etag, ... are read from here */
 	StblStore  *store;
 	int			n_sent;			/* how often it went out */
+	int64_t		known_us;		/* the storage's time that was known before it went out, 0: none */
 } StblCall;
 
 /*
@@ -90,6 +91,15 @@ extern void stbl_await_ok(StblCall *call);
 
 /* Fills err from a call that did not succeed, naming the object. */
 extern void stbl_call_error(const StblCall *call, StblError *err);
+
+/*
+ * A time by the storage's clock that an object just written is not older
+ * than: its own where the driver tells it.  0: not known.
+ */
+extern int64_t stbl_call_object_time(const StblCall *call);
+
+/* The storage's time of the newest answer through this handle, 0: none yet. */
+extern int64_t stbl_store_clock(const StblStore *store);
 
 /* Frees a call before its context goes; a pending one is cancelled. */
 extern void stbl_call_free(StblCall *call);

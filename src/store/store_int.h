@@ -14,6 +14,7 @@ struct StblStore
 	StblStore  *base;			/* of a view: whose probe result and handle these are */
 	StblStoreCounters counters;
 	StblStatSlot *slot;			/* of a view */
+	int64_t		clock_us;		/* newest time an answer has told */
 	bool		probed;
 	StblProbeRow probe[STBL_N_PROBES];
 };

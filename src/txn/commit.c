@@ -43,6 +43,7 @@ typedef struct CommitArg
 	const char *conflict_path;
 	StblConflict conflict;
 	bool		replaced;
+	bool		condemned;
 	StblError	schema_err;
 } CommitArg;
 
@@ -91,6 +92,27 @@ keep_coordinator(StblTxnTable *tt, StblConflict *conflict)
 	c->witness_id = MemoryContextStrdup(tt->cxt, c->witness_id);
 }
 
+/*
+ * Whether a gc that had not seen our document may have taken what was just
+ * uploaded for an orphan.  What a load uploads early is younger than its
+ * document, and gc spares that.
+ */
+static bool
+is_condemned(StblTxnTable *tt, StblSnapshot *snapshot)
+{
+	return tt->oldest_upload_us != 0 && stbl_snapshot_cutoff(snapshot) > tt->oldest_upload_us;
+}
+
+static void
+throw_condemned(StblTxnTable *tt)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not go on with table \"%s\"", tt->table->root),
+			 errdetail("What the transaction has uploaded is older than the cutoff of a supertable_gc(), which may have deleted it."),
+			 errhint("Retry the transaction.")));
+}
+
 static StblBuild
 check_base(StblVersion *v, CommitArg *arg)
 {
@@ -101,7 +123,8 @@ check_base(StblVersion *v, CommitArg *arg)
 		arg->replaced = true;
 	if (base->version < 0 && tt->table_id != NULL)
 		arg->replaced = true;
-	if (arg->replaced)
+	arg->condemned = is_condemned(tt, base);
+	if (arg->replaced || arg->condemned)
 		return STBL_BUILD_REFUSE;
 	if (base->version >= 0 && tt->schema != NULL && !schema_fits(tt, &base->schema, &arg->schema_err))
 		return STBL_BUILD_REFUSE;
@@ -201,6 +224,8 @@ throw_refused(CommitArg *arg)
 				 errmsg("could not go on with table \"%s\"", arg->tt->table->root),
 				 errdetail("The table was removed, or removed and created anew, while the transaction was running."),
 				 errhint("Retry the transaction.")));
+	if (arg->condemned)
+		throw_condemned(arg->tt);
 	if (arg->schema_err.kind != STBL_ERR_NONE)
 		stbl_throw(&arg->schema_err);
 	stbl_txn_throw_conflict(arg->tt, arg->conflict_path, &arg->conflict);
@@ -531,7 +556,13 @@ await_uploads(StblTxnTable *tt)
 	ListCell   *lc;
 
 	foreach(lc, tt->uploads)
+	{
+		int64		time_us;
+
 		stbl_await_ok(lfirst(lc));
+		time_us = Max(stbl_call_object_time(lfirst(lc)), 1);
+		tt->oldest_upload_us = tt->oldest_upload_us == 0 ? time_us : Min(tt->oldest_upload_us, time_us);
+	}
 	tt->uploads = NIL;
 }
 
@@ -636,9 +667,11 @@ prepare_two_phase(List *tables)
 		}
 		else
 		{
-			/* Inserts only look: the table must still be the one they were written for. */
+			/* Inserts only look: the table must still be the one they were written for, their objects be there. */
 			(void) stbl_snapshot_refresh(tt->table, 0);
 			stbl_txn_check_table_id(tt, tt->table->current);
+			if (is_condemned(tt, tt->table->current))
+				throw_condemned(tt);
 			if (tt->schema != NULL && !schema_fits(tt, &tt->table->current->schema, &arg.schema_err))
 				stbl_throw(&arg.schema_err);
 		}

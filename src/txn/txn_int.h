@@ -141,6 +141,7 @@ struct StblTxnTable
 	char		dv_uuid[37];	/* of the commit's vector file */
 	StblBuf		dv_file;
 	List	   *uploads;		/* StblCall *: what the commit waits for */
+	int64		oldest_upload_us;	/* of those, by the storage's clock; 0: none yet */
 };
 
 extern List *stbl_txn_tables;	/* StblTxnTable * */

@@ -161,6 +161,7 @@ take_document(StblTable *table, StblCall *call, StblMem *mem, const char *wal_id
 		return STBL_ST_FAILED;
 	}
 	strlcpy(doc->etag, call->req.new_etag, sizeof(doc->etag));
+	doc->modified_us = call->req.modified_us;
 	doc->exists = true;
 	stbl_note_complete(table, &doc->doc);
 	return STBL_ST_OK;

@@ -21,35 +21,48 @@ compare_ids(const ListCell *a, const ListCell *b)
 	return strcmp(lfirst(a), lfirst(b));
 }
 
-static void
-list_documents(StblTable *table, StblListing *out)
+static int
+compare_documents(const void *a, const void *b)
+{
+	return strcmp(((const StblListedDoc *) a)->wal_id, ((const StblListedDoc *) b)->wal_id);
+}
+
+StblListedDoc *
+stbl_list_documents(StblTable *table, size_t *n, List **strangers, int64 *now_us)
 {
 	char	   *prefix = stbl_table_key(table, STBL_DOC_PREFIX);
 	size_t		len = strlen(prefix);
+	size_t		cap = 64;
+	StblListedDoc *docs = palloc(sizeof(StblListedDoc) * cap);
 	char	   *token = NULL;
 
+	*n = 0;
 	do
 	{
 		StblCall   *call = stbl_store_list(table->store, prefix, 0, token, 0);
 
 		stbl_await_ok(call);
-		if (call->req.store_time_us > 0)
-			out->clock_offset_us = call->req.store_time_us - stbl_now_us();
+		*now_us = call->req.store_time_us;
 		for (size_t i = 0; i < call->req.n_entries; i++)
 		{
 			const StblListEntry *entry = &call->req.entries[i];
-			char		wal_id[STBL_ID_TEXT];
 
 			if (entry->is_folder || strncmp(entry->key, prefix, len) != 0)
 				continue;
-			if (id_of_name(entry->key + len, wal_id))
-				out->ids = lappend(out->ids, pstrdup(wal_id));
+			if (*n == cap)
+				docs = repalloc_huge(docs, sizeof(StblListedDoc) * (cap *= 2));
+			docs[*n].modified_us = entry->modified_us;
+			docs[*n].size = entry->size;
+			if (id_of_name(entry->key + len, docs[*n].wal_id))
+				(*n)++;
 			else
-				out->strangers = lappend(out->strangers, pstrdup(entry->key));
+				*strangers = lappend(*strangers, pstrdup(entry->key));
 		}
 		token = call->req.list_next ? pstrdup(call->req.list_next) : NULL;
 		stbl_call_free(call);
 	} while (token != NULL);
+	qsort(docs, *n, sizeof(StblListedDoc), compare_documents);
+	return docs;
 }
 
 void
@@ -60,9 +73,16 @@ stbl_list_mutations(StblTable *table, StblListing *out)
 	ListCell   *lc;
 	int			n;
 	StblDomain *domains;
+	StblListedDoc *docs;
+	size_t		n_docs;
+	int64		now_us;
 
 	memset(out, 0, sizeof(*out));
-	list_documents(table, out);
+	docs = stbl_list_documents(table, &n_docs, &out->strangers, &now_us);
+	if (now_us > 0)
+		out->clock_offset_us = now_us - stbl_now_us();
+	for (size_t i = 0; i < n_docs; i++)
+		out->ids = lappend(out->ids, docs[i].wal_id);
 	domains = stbl_snapshot_domains(table->current, STBL_GUARD_PREFIX, &n);
 	for (int i = 0; i < n; i++)
 	{

@@ -9,6 +9,7 @@
 #include "utils/memutils.h"
 
 #include "common/pgmem.h"
+#include "wal/gc.h"
 #include "wal/request.h"
 #include "wal/wal_int.h"
 
@@ -164,6 +165,7 @@ ask_sizes(StblTable *table, StblSnapshot *snapshot, StblRequestWork **works, int
 		switch (stbl_await(calls[i]))
 		{
 			case STBL_ST_OK:
+				w->payload_us = calls[i]->req.modified_us;
 				payloads[k].work = w;
 				payloads[k].key = pstrdup(calls[i]->req.key);
 				payloads[k].size = calls[i]->req.size;
@@ -233,6 +235,43 @@ stbl_requests_verify(StblTable *table, StblSnapshot *snapshot, StblRequestWork *
 	}
 	MemoryContextSwitchTo(outer);
 	MemoryContextDelete(cxt);
+}
+
+/*
+ * A document that came less than the least grace after its payload was listed
+ * by every gc to which the payload was old enough, and so was one that an
+ * earlier sweep has found in order.  Of others only a snapshot tells that was
+ * read after the document: a later gc reads documents after that.
+ */
+static bool
+may_be_condemned(const StblRequestWork *w)
+{
+	const StblStateDoc *doc = &w->doc->doc;
+
+	return w->has_file && w->doc->modified_us - w->payload_us >= STBL_GC_MIN_GRACE_US &&
+		!(doc->state == STBL_APPENDED && doc->revision >= 0);
+}
+
+void
+stbl_requests_check_age(StblTable *table, StblRequestWork **works, int n, int64 deadline_us)
+{
+	int64		cutoff_us = -1;
+
+	for (int i = 0; i < n; i++)
+	{
+		StblRequestWork *w = works[i];
+
+		if (!may_be_condemned(w))
+			continue;
+		if (cutoff_us < 0)
+			cutoff_us = stbl_snapshot_cutoff(stbl_snapshot_refresh(table, deadline_us));
+		if (w->payload_us >= cutoff_us)
+			continue;
+		stbl_fail(&w->err, STBL_ERR_STATE, "the payload \"%s\" of mutation %s was stored long before its state document",
+				  w->file.path, w->doc->doc.wal_id);
+		stbl_error_detail(&w->err, "A supertable_gc() may be deleting it.  Store it again, under another name, and make a new document.");
+		refuse(w);
+	}
 }
 
 void

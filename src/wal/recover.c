@@ -479,6 +479,7 @@ verify_payloads(Sweep *s, StblRequestWork **works, int n, StblSnapshot *base)
 					  ask[i]->file.path, ask[i]->doc->doc.wal_id);
 			ask[i]->end = STBL_REQ_QUARANTINED;
 		}
+	stbl_requests_check_age(s->table, ask, k, s->deadline_us);
 }
 
 /* What would be refused or is held is left as it is: no lease is taken. */

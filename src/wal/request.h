@@ -24,6 +24,7 @@ typedef struct StblRequestWork
 	StblError	err;
 	bool		has_file;
 	StblDocFile file;			/* the verified payload */
+	int64_t		payload_us;		/* its time, by the storage's clock */
 	int64_t		read_at;		/* base version after which the document was read */
 	int64_t		n_tombstoned;	/* entries that end so */
 	int64_t		n_not_found;
@@ -36,6 +37,13 @@ typedef struct StblRequestWork
  * statistics; one that fails becomes QUARANTINED with err set.
  */
 extern void stbl_requests_verify(StblTable *table, StblSnapshot *snapshot, StblRequestWork **works, int n, int64_t deadline_us);
+
+/*
+ * Refuses a verified payload that a gc may be about to delete, because it was
+ * stored long before its document named it.  Reads a new snapshot where that
+ * matters.
+ */
+extern void stbl_requests_check_age(StblTable *table, StblRequestWork **works, int n, int64_t deadline_us);
 
 /* Publishes all that are READY in one version (again, as long as others take the slot). */
 extern void stbl_requests_publish(StblTable *table, StblRequestWork **works, int n, int64_t deadline_us);

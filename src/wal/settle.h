@@ -18,6 +18,7 @@ typedef struct StblDoc
 {
 	StblStateDoc doc;
 	char		etag[128];
+	int64_t		modified_us;	/* when read: of that content, by the storage's clock */
 	bool		exists;			/* etag is good */
 } StblDoc;
 

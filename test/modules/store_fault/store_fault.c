@@ -22,6 +22,8 @@
  *	 store_fault.seed		of the random numbers for it
  *	 store_fault.latency_ms	each answer comes so much later
  *	 store_fault.non_atomic	create-only and If-Match check first, write later
+ *	 store_fault.clock		file with the seconds by which the store's clock is
+ *							ahead, read at each answer
  *	 store_fault.spool		directory for PUTs put aside
  *	 store_fault.log		file; a line for each counted operation:
  *							<pid> <n> <op> <key> <action>
@@ -91,6 +93,7 @@ static int	latency_ms = 0;
 static bool non_atomic = false;
 static char *spool_dir = NULL;
 static char *log_path = NULL;
+static char *clock_path = NULL;
 
 static int	n_counted = 0;
 static uint64 random_state = 0;
@@ -124,6 +127,21 @@ now_us(void)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (int64) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* What the store's clock shows when the real one shows us. */
+static int64
+store_clock(int64 us)
+{
+	FILE	   *f = clock_path != NULL && clock_path[0] != '\0' ? fopen(clock_path, "r") : NULL;
+	long long	ahead = 0;
+
+	if (f == NULL)
+		return us;
+	if (fscanf(f, "%lld", &ahead) != 1)
+		ahead = 0;
+	fclose(f);
+	return us + (int64) ahead * 1000000;
 }
 
 static double
@@ -210,7 +228,7 @@ answer(StblRequest *req, StblStatus status, const char *message)
 {
 	req->status = status;
 	req->error_kind = ERROR_KIND_IO;
-	req->store_time_us = now_us();
+	req->store_time_us = store_clock(now_us());
 	snprintf(req->message, sizeof(req->message), "%s", message);
 }
 
@@ -226,7 +244,7 @@ complete(Under *u)
 	o->error_kind = u->inner.error_kind;
 	memcpy(o->message, u->inner.message, sizeof(o->message));
 	memcpy(o->new_etag, u->inner.new_etag, sizeof(o->new_etag));
-	o->store_time_us = u->inner.store_time_us;
+	o->store_time_us = store_clock(u->inner.store_time_us);
 	o->modified_us = u->inner.modified_us;
 	o->size = u->inner.size;
 	o->body = u->inner.body;
@@ -589,6 +607,8 @@ _PG_init(void)
 							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("store_fault.non_atomic", "Conditions are checked before, not with, the write.", NULL,
 							 &non_atomic, false, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("store_fault.clock", "File with the seconds the store's clock is ahead.", NULL, &clock_path, "",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("store_fault.spool", "Directory of PUTs put aside.", NULL, &spool_dir, "",
 							   PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("store_fault.log", "File that operations are appended to.", NULL, &log_path, "",

@@ -57,6 +57,15 @@ set_up_columns(StblSource *s, Relation rel, Bitmapset *wanted)
 	}
 }
 
+/* The superfile to go on with: those of a version that the transaction has truncated are not there. */
+static StblFile *
+not_truncated(const StblSource *s, StblFile *f)
+{
+	while (f != NULL && s->truncated >= 0 && stbl_file_was_live(f, s->truncated))
+		f = f->next;
+	return f;
+}
+
 StblSource *
 stbl_source_begin(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
 				  List *descriptions, List *expr_states, ExprContext *econtext, bool will_write)
@@ -80,7 +89,8 @@ stbl_source_begin(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
 	s->file_cxt = AllocSetContextCreate(s->cxt, "supertable scan superfile", ALLOCSET_DEFAULT_SIZES);
 	s->group_cxt = AllocSetContextCreate(s->cxt, "supertable scan row group", ALLOCSET_DEFAULT_SIZES);
 	s->parts = stbl_txn_own_parts(s->tt, s->curcid, &s->n_parts);
-	s->next_file = s->snapshot->first;
+	s->truncated = stbl_txn_truncated_version(s->tt, s->curcid);
+	s->next_file = not_truncated(s, s->snapshot->first);
 	if (s->snapshot->version < 0 && s->n_parts == 0)
 		ereport(NOTICE,
 				(errmsg("supertable \"%s\" has no data on storage yet", RelationGetRelationName(rel)),
@@ -206,7 +216,7 @@ take_next_file(StblSource *s, StblFile **file)
 
 	if (f == NULL)
 		return false;
-	s->next_file = f->next;
+	s->next_file = not_truncated(s, f->next);
 	close_current(s);
 	old = MemoryContextSwitchTo(s->file_cxt);
 	s->file_no = stbl_txn_file_no(s->tt, f);
@@ -487,7 +497,7 @@ void
 stbl_source_restart(StblSource *s)
 {
 	close_current(s);
-	s->next_file = s->snapshot->first;
+	s->next_file = not_truncated(s, s->snapshot->first);
 	s->next_part = 0;
 	s->is_compiled = false;
 }

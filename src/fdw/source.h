@@ -60,6 +60,7 @@ typedef struct StblSource
 	/* private to source.c */
 	StblTxnTable *tt;
 	CommandId	curcid;
+	int64		truncated;		/* superfiles that were live in this version are gone; -1: none */
 	int			n_all;
 	StblColumn *all_columns;
 	List	   *descriptions;

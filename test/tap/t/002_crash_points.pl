@@ -145,6 +145,12 @@ scenario(name => 'spilling COPY', setup => 'DELETE FROM heap;' . $rows, state =>
 	script => "SET supertable.row_group_rows = 100; SET supertable.superfile_size = '1kB'; BEGIN; INSERT INTO heap VALUES ('a', 'b'); INSERT INTO T SELECT i, 'new' FROM generate_series(101, 350) i; COMMIT",
 	before => '10,55,0 10,55,0 0', after => '260,56430,250 10,55,0 1');
 
+scenario(name => 'TRUNCATE', setup => $rows . "INSERT INTO T VALUES (11, 'row'); DELETE FROM T WHERE id = 5;", state => $both,
+	script => 'TRUNCATE T', before => '10,61,0 10,55,0 0', after => '0,0,0 10,55,0 0');
+scenario(name => 'TRUNCATE and rows, heap and two supertables', setup => $rows, state => $both,
+	script => "BEGIN; INSERT INTO heap VALUES ('a', 'b'); INSERT INTO T VALUES (50, 'new'); TRUNCATE T; INSERT INTO T VALUES (100, 'new'), (101, 'new'); DELETE FROM T WHERE id = 101; SAVEPOINT s; TRUNCATE U; ROLLBACK TO s; DELETE FROM U WHERE id = 10; COMMIT",
+	before => '10,55,0 10,55,0 0', after => '1,100,1 9,45,0 1');
+
 # The second table's conflict ends the transaction after the first one's PREPARED.
 my $psql = 'psql -XAtq -h ' . $node->host . ' -p ' . $node->port . ' -d postgres';
 scenario(name => 'abort after PREPARED', setup => $rows, state => $both, told => 'error 40001',

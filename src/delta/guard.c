@@ -83,7 +83,10 @@ stbl_targets_write(StblBuf *out, const StblTarget *targets, int n_targets)
 		stbl_buf_puts(out, i ? ",{\"superfile\":" : "{\"superfile\":");
 		stbl_json_write_str(out, t->superfile, strlen(t->superfile));
 		stbl_buf_printf(out, ",\"base_row_id\":%lld,\"tombstones\":", (long long) t->base_row_id);
-		stbl_dv_write_json(out, &t->tombstones);
+		if (t->whole)
+			stbl_buf_puts(out, "null");
+		else
+			stbl_dv_write_json(out, &t->tombstones);
 		stbl_buf_printf(out, ",\"n_rows\":%lld}", (long long) t->n_rows);
 	}
 	stbl_buf_puts(out, "]");
@@ -99,11 +102,15 @@ stbl_targets_from_json(StblMem *mem, const StblJson *json, StblTarget **targets,
 	for (size_t i = 0; i < json->n; i++)
 	{
 		StblTarget *t = &(*targets)[i];
+		const StblJson *tombstones;
 
 		if (json->items[i]->type != STBL_JSON_OBJECT)
 			return stbl_fail(err, STBL_ERR_CORRUPT, "entry %zu of \"targets\" is not an object", i);
+		memset(t, 0, sizeof(*t));
+		tombstones = stbl_json_get(json->items[i], "tombstones");
+		t->whole = tombstones != NULL && tombstones->type == STBL_JSON_NULL;
 		if (!need_str(mem, json->items[i], "superfile", &t->superfile, err) ||
-			!stbl_dv_from_json(mem, stbl_json_get(json->items[i], "tombstones"), &t->tombstones, err))
+			(!t->whole && !stbl_dv_from_json(mem, tombstones, &t->tombstones, err)))
 			return false;
 		if (!stbl_json_get_int(json->items[i], "base_row_id", &t->base_row_id))
 			t->base_row_id = -1;
@@ -119,7 +126,14 @@ static bool
 parse_prepared(StblMem *mem, const StblJson *json, StblGuard *guard, StblError *err)
 {
 	const char *created = stbl_json_get_str(json, "created_at");
+	const StblJson *truncates = stbl_json_get(json, "truncates");
 
+	if (truncates != NULL)
+	{
+		if (truncates->type != STBL_JSON_INT || truncates->integer < 0)
+			return stbl_fail(err, STBL_ERR_CORRUPT, "key \"truncates\" is not a version");
+		guard->truncates = truncates->integer;
+	}
 	if (created == NULL || !stbl_time_parse(created, strlen(created), &guard->created_us))
 		return stbl_fail(err, STBL_ERR_CORRUPT, "key \"created_at\" is missing or not a time");
 	return need_str(mem, json, "op_kind", &guard->op_kind, err) &&
@@ -158,6 +172,7 @@ stbl_guard_parse(StblMem *mem, const char *configuration, StblGuard *guard, Stbl
 	const char *reason;
 
 	memset(guard, 0, sizeof(*guard));
+	guard->truncates = -1;
 	if (json == NULL)
 		return false;
 	state = stbl_json_get_str(json, "state");
@@ -206,6 +221,8 @@ stbl_guard_write(StblMem *mem, const StblGuard *guard)
 		stbl_json_write_str(&out, guard->table_id, strlen(guard->table_id));
 		stbl_buf_puts(&out, ",\"coordinator\":");
 		stbl_coordinator_write(&out, &guard->coordinator);
+		if (guard->truncates >= 0)
+			stbl_buf_printf(&out, ",\"truncates\":%lld", (long long) guard->truncates);
 		stbl_buf_puts(&out, ",\"targets\":");
 		stbl_targets_write(&out, guard->targets, guard->n_targets);
 	}

@@ -2,7 +2,7 @@
  * What a mutation leaves in the manifest: domain `supertable.wal.<wal_id>`,
  * and the pieces it shares with the state document.  Pure.
  *
- *	{"state":"PREPARED","created_at":T,"op_kind":K,"table_id":I,"coordinator":{...},"targets":[...]}
+ *	{"state":"PREPARED","created_at":T,"op_kind":K,"table_id":I,"coordinator":{...},["truncates":V,]"targets":[...]}
  *	{"state":"APPLIED"}		published; stays until the document is COMPLETE or gone;
  *							of a request, with "not_found":[ids] where targets were gone already
  *	{"state":"ABORTED","reason":R}	forced to roll back; likewise
@@ -30,8 +30,9 @@ typedef struct StblTarget
 {
 	char	   *superfile;
 	int64_t		base_row_id;
+	bool		whole;			/* TRUNCATE: every row, the superfile goes; tombstones are null */
 	StblDv		tombstones;		/* the vector the rows were read on, and ours, together; durable */
-	int64_t		n_rows;			/* ours alone */
+	int64_t		n_rows;			/* ours alone; live ones of a whole superfile */
 } StblTarget;
 
 typedef enum StblGuardState
@@ -48,6 +49,7 @@ typedef struct StblGuard
 	char	   *op_kind;		/* PREPARED */
 	char	   *table_id;
 	StblCoordinator coordinator;	/* PREPARED */
+	int64_t		truncates;		/* TRUNCATE: all superfiles that were live in this version, beside targets; -1: none */
 	int			n_targets;
 	StblTarget *targets;
 	char	   *reason;			/* ABORTED */

@@ -110,6 +110,12 @@ build_by_row(StblSnapshotState *state)
 	state->by_row_valid = true;
 }
 
+bool
+stbl_file_was_live(const StblFile *file, int64_t version)
+{
+	return file->default_row_commit_version <= version;
+}
+
 StblFile *
 stbl_snapshot_file_of_row(const StblSnapshot *snapshot, int64_t row_id)
 {

@@ -298,45 +298,64 @@ stbl_publish(StblPublish *p)
 	return result;
 }
 
-/* Whether a PREPARED of another mutation holds any of the rows. */
-static bool
-held_by_prepared(StblTable *table, StblSnapshot *snapshot, const char *path,
-				 const roaring_bitmap_t *rows, const char *own_id, StblConflict *conflict)
+/* ---- conflicts ---- */
+
+/* Undecided mutations but own_id; palloc'd. */
+static StblGuard *
+prepared_guards(StblSnapshot *snapshot, const char *own_id, const char ***wal_ids, int *n_guards)
 {
 	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
 	int			n;
 	StblDomain *domains = stbl_snapshot_domains(snapshot, STBL_GUARD_PREFIX, &n);
+	StblGuard  *guards = palloc(sizeof(StblGuard) * (n + 1));
 
+	*wal_ids = palloc(sizeof(char *) * (n + 1));
+	*n_guards = 0;
 	for (int i = 0; i < n; i++)
 	{
 		const char *wal_id = domains[i].domain + strlen(STBL_GUARD_PREFIX);
-		StblGuard	guard;
 		StblError	err;
 
 		if (own_id != NULL && strcmp(wal_id, own_id) == 0)
 			continue;
-		if (!stbl_guard_parse(mem, domains[i].configuration, &guard, &err))
+		if (!stbl_guard_parse(mem, domains[i].configuration, &guards[*n_guards], &err))
 			stbl_throw(&err);
-		if (guard.state != STBL_GUARD_PREPARED)
-			continue;
-		for (int j = 0; j < guard.n_targets; j++)
-		{
-			roaring_bitmap_t *theirs;
-			bool		meets;
+		if (guards[*n_guards].state == STBL_GUARD_PREPARED)
+			(*wal_ids)[(*n_guards)++] = wal_id;
+	}
+	return guards;
+}
 
-			if (strcmp(guard.targets[j].superfile, path) != 0)
-				continue;
-			theirs = stbl_dv_load(table, &guard.targets[j].tombstones, 0);
-			meets = roaring_bitmap_intersect(theirs, rows);
-			roaring_bitmap_free(theirs);
-			if (meets)
-			{
-				conflict->kind = STBL_CONFLICT_PREPARED;
-				strlcpy(conflict->wal_id, wal_id, sizeof(conflict->wal_id));
-				conflict->coordinator = guard.coordinator;
-				return true;
-			}
-		}
+static bool
+blame(StblConflict *conflict, const StblGuard *guard, const char *wal_id)
+{
+	conflict->kind = STBL_CONFLICT_PREPARED;
+	strlcpy(conflict->wal_id, wal_id, sizeof(conflict->wal_id));
+	conflict->coordinator = guard->coordinator;
+	return true;
+}
+
+/* Whether an undecided mutation holds any of the rows. */
+static bool
+guard_holds(StblTable *table, const StblGuard *guard, const StblFile *file, const roaring_bitmap_t *rows)
+{
+	if (guard->truncates >= 0 && stbl_file_was_live(file, guard->truncates))
+		return true;
+	for (int i = 0; i < guard->n_targets; i++)
+	{
+		const StblTarget *t = &guard->targets[i];
+		roaring_bitmap_t *theirs;
+		bool		meets;
+
+		if (strcmp(t->superfile, file->path) != 0)
+			continue;
+		if (t->whole)
+			return true;
+		theirs = stbl_dv_load(table, &t->tombstones, 0);
+		meets = roaring_bitmap_intersect(theirs, rows);
+		roaring_bitmap_free(theirs);
+		if (meets)
+			return true;
 	}
 	return false;
 }
@@ -347,6 +366,9 @@ stbl_conflict_check(StblTable *table, StblSnapshot *snapshot, const char *path,
 {
 	StblFile   *file = stbl_snapshot_file(snapshot, path);
 	const roaring_bitmap_t *gone;
+	const char **wal_ids;
+	StblGuard  *guards;
+	int			n;
 
 	memset(conflict, 0, sizeof(*conflict));
 	if (file == NULL)
@@ -360,5 +382,79 @@ stbl_conflict_check(StblTable *table, StblSnapshot *snapshot, const char *path,
 		conflict->kind = STBL_CONFLICT_CHANGED;
 		return false;
 	}
-	return !held_by_prepared(table, snapshot, path, rows, own_id, conflict);
+	guards = prepared_guards(snapshot, own_id, &wal_ids, &n);
+	for (int i = 0; i < n; i++)
+		if (guard_holds(table, &guards[i], file, rows))
+			return !blame(conflict, &guards[i], wal_ids[i]);
+	return true;
+}
+
+/* ---- TRUNCATE ---- */
+
+static int64
+n_tombstones(const StblFile *file)
+{
+	return file->dv != NULL ? file->dv->cardinality : 0;
+}
+
+/* Whether an undecided mutation holds rows of a superfile that a TRUNCATE has seen. */
+static bool
+guard_holds_any(const StblGuard *guard, const StblSnapshot *seen)
+{
+	for (int i = 0; i < guard->n_targets; i++)
+		if (stbl_snapshot_file(seen, guard->targets[i].superfile) != NULL)
+			return true;
+	if (guard->truncates >= 0)
+		for (StblFile *f = seen->first; f != NULL; f = f->next)
+			if (stbl_file_was_live(f, guard->truncates))
+				return true;
+	return false;
+}
+
+bool
+stbl_truncate_check(StblTable *table, const StblSnapshot *seen, StblSnapshot *snapshot, const char *own_id,
+					StblConflict *conflict, const char **path)
+{
+	const char **wal_ids;
+	StblGuard  *guards;
+	int			n;
+
+	memset(conflict, 0, sizeof(*conflict));
+	for (StblFile *f = seen->first; f != NULL; f = f->next)
+	{
+		StblFile   *now = stbl_snapshot_file(snapshot, f->path);
+
+		*path = f->path;
+		if (now == NULL)
+			conflict->kind = STBL_CONFLICT_GONE;
+		else if (n_tombstones(now) != n_tombstones(f))
+			conflict->kind = STBL_CONFLICT_CHANGED;	/* they only grow */
+		if (conflict->kind != STBL_CONFLICT_NONE)
+			return false;
+	}
+	guards = prepared_guards(snapshot, own_id, &wal_ids, &n);
+	for (int i = 0; i < n; i++)
+		if (guard_holds_any(&guards[i], seen))
+			return !blame(conflict, &guards[i], wal_ids[i]);
+	return true;
+}
+
+StblTarget *
+stbl_truncate_targets(const StblSnapshot *snapshot, int64_t version, int *n_targets)
+{
+	StblTarget *targets = palloc_extended(sizeof(StblTarget) * ((Size) snapshot->n_files + 1),
+										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	*n_targets = 0;
+	for (StblFile *f = snapshot->first; f != NULL; f = f->next)
+		if (stbl_file_was_live(f, version))
+		{
+			StblTarget *t = &targets[(*n_targets)++];
+
+			t->superfile = pstrdup(f->path);
+			t->base_row_id = f->base_row_id;
+			t->whole = true;
+			t->n_rows = Max(f->n_rows, 0) - n_tombstones(f);
+		}
+	return targets;
 }

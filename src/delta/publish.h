@@ -93,6 +93,9 @@ extern void stbl_version_add(StblVersion *v, const StblAdd *add);
  */
 extern bool stbl_version_delete(StblVersion *v, const char *path, const struct roaring_bitmap_s *rows, const StblDv *durable);
 
+/* Removes a live superfile, whatever rows are left in it; false if it is not live. */
+extern bool stbl_version_remove(StblVersion *v, const char *path);
+
 extern void stbl_version_domain(StblVersion *v, const char *domain, const char *configuration); /* NULL: remove */
 
 /* Creates the table (base version must be -1). */
@@ -129,5 +132,20 @@ typedef struct StblConflict
 
 extern bool stbl_conflict_check(StblTable *table, StblSnapshot *snapshot, const char *path,
 								const struct roaring_bitmap_s *rows, const char *own_id, StblConflict *conflict);
+
+/*
+ * Conflicts of a TRUNCATE with a snapshot: false unless all superfiles of the
+ * version it has seen are live as they were, and no PREPARED of a mutation
+ * other than own_id holds rows of them.  Superfiles that came since do not
+ * matter.  *path is the superfile in question, where there is one.
+ */
+extern bool stbl_truncate_check(StblTable *table, const StblSnapshot *seen, StblSnapshot *snapshot, const char *own_id,
+								StblConflict *conflict, const char **path);
+
+/*
+ * The superfiles of a snapshot that were live in an earlier version, as
+ * targets of a TRUNCATE that has seen that one; palloc'd.
+ */
+extern StblTarget *stbl_truncate_targets(const StblSnapshot *snapshot, int64_t version, int *n_targets);
 
 #endif							/* STBL_PUBLISH_H */

@@ -141,6 +141,12 @@ extern void stbl_snapshot_unpin(StblSnapshot *snapshot);
 extern void stbl_snapshot_unpin_all(void);
 
 extern StblFile *stbl_snapshot_file(const StblSnapshot *snapshot, const char *path);	/* or NULL */
+
+/*
+ * Whether a superfile that is live now was live in an earlier version too:
+ * superfiles come once, and row tracking keeps the version they came with.
+ */
+extern bool stbl_file_was_live(const StblFile *file, int64_t version);
 extern const char *stbl_snapshot_domain(const StblSnapshot *snapshot, const char *domain);	/* configuration, or NULL */
 
 /*

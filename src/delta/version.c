@@ -59,38 +59,57 @@ stbl_version_add(StblVersion *v, const StblAdd *add)
 	v->adds = lappend(v->adds, copy);
 }
 
+static StblChange *
+change_of(StblVersion *v, StblFile *file)
+{
+	StblChange *change;
+	ListCell   *lc;
+
+	foreach(lc, v->changes)
+	{
+		change = lfirst(lc);
+		if (change->file == file)
+			return change;
+	}
+	change = palloc0(sizeof(StblChange));
+	change->file = file;
+	v->changes = lappend(v->changes, change);
+	return change;
+}
+
 bool
 stbl_version_delete(StblVersion *v, const char *path, const roaring_bitmap_t *rows, const StblDv *durable)
 {
 	StblFile   *file = stbl_snapshot_file(v->base, path);
-	StblChange *change = NULL;
-	ListCell   *lc;
+	StblChange *change;
 
 	if (file == NULL)
 		return false;
-	foreach(lc, v->changes)
-	{
-		StblChange *c = lfirst(lc);
-
-		if (c->file == file)
-			change = c;
-	}
-	if (change == NULL)
+	change = change_of(v, file);
+	if (change->bitmap == NULL)
 	{
 		const roaring_bitmap_t *before = stbl_file_tombstones(v->table, file);
 
-		change = palloc0(sizeof(StblChange));
-		change->file = file;
 		change->bitmap = before ? roaring_bitmap_copy(before) : roaring_bitmap_create();
 		if (change->bitmap == NULL)
 			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 		stbl_bitmap_own(CurrentMemoryContext, change->bitmap);
 		change->n_before = before ? roaring_bitmap_get_cardinality(before) : 0;
-		v->changes = lappend(v->changes, change);
 	}
 	roaring_bitmap_or_inplace(change->bitmap, rows);
 	if (durable != NULL)
 		change->durable = lappend(change->durable, (void *) durable);
+	return true;
+}
+
+bool
+stbl_version_remove(StblVersion *v, const char *path)
+{
+	StblFile   *file = stbl_snapshot_file(v->base, path);
+
+	if (file == NULL)
+		return false;
+	change_of(v, file)->removed = true;
 	return true;
 }
 
@@ -146,9 +165,13 @@ place_vectors(StblVersion *v)
 	foreach(lc, v->changes)
 	{
 		StblChange *c = lfirst(lc);
-		uint64		n = roaring_bitmap_get_cardinality(c->bitmap);
+		uint64		n;
 		ListCell   *lc2;
 
+		c->all_dead = c->removed;
+		if (c->removed)
+			continue;
+		n = roaring_bitmap_get_cardinality(c->bitmap);
 		if (n == c->n_before)
 		{
 			v->changes = foreach_delete_current(v->changes, lc);

@@ -13,7 +13,8 @@ typedef struct StblChange
 	struct roaring_bitmap_s *bitmap;	/* published and new */
 	uint64		n_before;
 	List	   *durable;		/* StblDv *: vectors stored already that may serve */
-	bool		all_dead;		/* every row is deleted: the superfile goes */
+	bool		removed;		/* whatever rows are left */
+	bool		all_dead;		/* every row is deleted, or it is removed: the superfile goes */
 	bool		placed;
 	StblDv		dv;
 } StblChange;

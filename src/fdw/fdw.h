@@ -24,6 +24,12 @@ extern void stbl_fdw_scan_routines(FdwRoutine *routine);
 /* modify.c */
 extern void stbl_fdw_modify_routines(FdwRoutine *routine);
 
+/* Throws 0A000 where the table is another writer's, or has features that we cannot keep up. */
+extern void stbl_check_writer_protocol(StblTable *table, StblSnapshot *snapshot);
+
+/* truncate.c */
+extern void stbl_fdw_truncate_routines(FdwRoutine *routine);
+
 /* simple.c */
 extern bool stbl_statement_is_simple(EState *estate, ResultRelInfo *rinfo);
 

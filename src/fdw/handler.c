@@ -13,5 +13,6 @@ supertable_fdw_handler(PG_FUNCTION_ARGS)
 	stbl_fdw_plan_routines(routine);
 	stbl_fdw_scan_routines(routine);
 	stbl_fdw_modify_routines(routine);
+	stbl_fdw_truncate_routines(routine);
 	PG_RETURN_POINTER(routine);
 }

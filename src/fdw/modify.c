@@ -85,8 +85,8 @@ begin_write(StblModify *m, StblSnapshot *snapshot, CmdType operation)
 							schema->fields[i].name, m->table->root)));
 }
 
-static void
-check_writer_protocol(StblTable *table, StblSnapshot *snapshot)
+void
+stbl_check_writer_protocol(StblTable *table, StblSnapshot *snapshot)
 {
 	static const char *const known[] = {"domainMetadata", "rowTracking", "inCommitTimestamp", "supertable",
 	"deletionVectors", "timestampNtz", NULL};
@@ -124,7 +124,7 @@ begin_modify(EState *estate, ResultRelInfo *rinfo, CmdType operation)
 	m->tt = stbl_relation_txn(rel, STBL_RESULT_CHECK_AS_USER(rinfo, estate));
 	m->table = stbl_txn_storage(m->tt);
 	snapshot = stbl_txn_snapshot(m->tt, estate, estate->es_query_cxt);
-	check_writer_protocol(m->table, snapshot);
+	stbl_check_writer_protocol(m->table, snapshot);
 	m->has_constraints = rel->rd_att->constr != NULL;
 	m->is_partition = rel->rd_rel->relispartition;
 	m->columns = stbl_columns(RelationGetDescr(rel), &m->n_columns);

@@ -89,7 +89,7 @@ stbl_shared_init(StblSource *s, void *where)
 	uint32		n = 0;
 
 	/* the planner, and the executor's hook, see to it */
-	if (s->n_parts > 0)
+	if (stbl_txn_has_changes())
 		elog(ERROR, "parallel scan of a supertable with changes of its own transaction");
 	memset(shared, 0, offsetof(StblShared, data));
 	SpinLockInit(&shared->mutex);

@@ -58,6 +58,15 @@ set_up_columns(StblSource *s)
 	}
 }
 
+/* The superfile to go on with: those of a version that the transaction has truncated are not there. */
+static StblFile *
+not_truncated(const StblSource *s, StblFile *f)
+{
+	while (f != NULL && s->truncated >= 0 && stbl_file_was_live(f, s->truncated))
+		f = f->next;
+	return f;
+}
+
 StblSource *
 stbl_source_new(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
 				List *descriptions, List *expr_states, ExprContext *econtext)
@@ -76,6 +85,7 @@ stbl_source_new(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
 	s->expr_states = expr_states;
 	s->econtext = econtext;
 	s->at_shared = -1;
+	s->truncated = -1;
 	s->filter_cxt = AllocSetContextCreate(s->cxt, "supertable scan filter", ALLOCSET_DEFAULT_SIZES);
 	s->file_cxt = AllocSetContextCreate(s->cxt, "supertable scan superfile", ALLOCSET_DEFAULT_SIZES);
 	s->group_cxt = AllocSetContextCreate(s->cxt, "supertable scan row group", ALLOCSET_DEFAULT_SIZES);
@@ -105,6 +115,8 @@ stbl_source_begin(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
 		stbl_txn_publish_owed(s->tt);
 	stbl_source_open(s, stbl_txn_snapshot(s->tt, estate, s->cxt));
 	s->parts = stbl_txn_own_parts(s->tt, s->curcid, &s->n_parts);
+	s->truncated = stbl_txn_truncated_version(s->tt, s->curcid);
+	s->next_file = not_truncated(s, s->snapshot->first);
 	if (s->snapshot->version < 0 && s->n_parts == 0)
 		ereport(NOTICE,
 				(errmsg("supertable \"%s\" has no data on storage yet", RelationGetRelationName(rel)),
@@ -275,7 +287,7 @@ next_committed(StblSource *s)
 	{
 		StblFile   *f = s->next_file;
 
-		s->next_file = f->next;
+		s->next_file = not_truncated(s, f->next);
 		if (open_file(s, f))
 			return true;
 	}
@@ -290,7 +302,7 @@ stbl_source_count_next(StblSource *s)
 	if (s->descriptions != NIL || f == NULL || f->n_rows < 0 ||
 		(s->sf != NULL && s->next_group < s->sf->meta->n_row_groups))
 		return -1;
-	s->next_file = f->next;
+	s->next_file = not_truncated(s, f->next);
 	(void) take_file(s, f);
 	return f->n_rows - (s->hidden ? (int64) roaring_bitmap_get_cardinality(s->hidden) : 0);
 }
@@ -573,7 +585,7 @@ void
 stbl_source_restart(StblSource *s)
 {
 	close_current(s);
-	s->next_file = s->snapshot->first;
+	s->next_file = not_truncated(s, s->snapshot->first);
 	s->next_part = 0;
 	s->at_shared = -1;
 	s->is_compiled = false;

@@ -72,6 +72,7 @@ typedef struct StblSource
 	int64		at_shared;		/* which of them is at hand, -1: none */
 	StblTxnTable *tt;
 	CommandId	curcid;
+	int64		truncated;		/* superfiles that were live in this version are gone; -1: none */
 	int			n_all;
 	StblColumn *all_columns;
 	List	   *descriptions;

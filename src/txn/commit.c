@@ -118,6 +118,7 @@ check_base(StblVersion *v, CommitArg *arg)
 {
 	StblTxnTable *tt = arg->tt;
 	StblSnapshot *base = stbl_version_base(v);
+	StblTruncation *t = stbl_txn_truncation(tt);
 
 	if (base->version >= 0 && tt->table_id != NULL && strcmp(base->metadata.id, tt->table_id) != 0)
 		arg->replaced = true;
@@ -128,11 +129,16 @@ check_base(StblVersion *v, CommitArg *arg)
 		return STBL_BUILD_REFUSE;
 	if (base->version >= 0 && tt->schema != NULL && !schema_fits(tt, &base->schema, &arg->schema_err))
 		return STBL_BUILD_REFUSE;
+	if (t != NULL && !stbl_truncate_check(tt->table, t->seen, base, tt->wal_id, &arg->conflict, &arg->conflict_path))
+	{
+		keep_coordinator(tt, &arg->conflict);
+		return STBL_BUILD_REFUSE;
+	}
 	for (int i = 0; i < tt->n_files; i++)
 	{
 		StblTxnFile *f = tt->files[i];
 
-		if (f->is_own || f->last_mark < 0)
+		if (f->is_own || f->last_mark < 0 || stbl_txn_file_truncated(tt, f))
 			continue;
 		if (!stbl_conflict_check(tt->table, base, f->path, f->deleted,
 								 tt->wal_id[0] ? tt->wal_id : NULL, &arg->conflict))
@@ -182,7 +188,9 @@ build_prepared(StblVersion *v, void *arg_p)
 	CommitArg  *arg = arg_p;
 	StblTxnTable *tt = arg->tt;
 	StblStateDoc *doc = &tt->doc->doc;
+	StblTruncation *t = stbl_txn_truncation(tt);
 	StblGuard	guard;
+	int			n_whole = 0;
 
 	if (check_base(v, arg) != STBL_BUILD_PUBLISH)
 		return STBL_BUILD_REFUSE;
@@ -192,8 +200,12 @@ build_prepared(StblVersion *v, void *arg_p)
 	guard.op_kind = (char *) stbl_op_kind_name(doc->op_kind);
 	guard.table_id = doc->table_id;
 	guard.coordinator = doc->coordinator;
-	guard.n_targets = doc->n_targets;
-	guard.targets = doc->targets;
+	/* What is truncated stands first, and is named by its version. */
+	guard.truncates = t != NULL ? t->seen->version : -1;
+	while (n_whole < doc->n_targets && doc->targets[n_whole].whole)
+		n_whole++;
+	guard.n_targets = doc->n_targets - n_whole;
+	guard.targets = doc->targets + n_whole;
 	stbl_version_domain(v, psprintf(STBL_GUARD_PREFIX "%s", tt->wal_id),
 						stbl_guard_write(stbl_version_mem(v), &guard));
 	(void) stbl_settle_remove_markers(v, MAX_REMOVALS, 0);
@@ -410,6 +422,8 @@ file_has_live_rows(StblTxnFile *f)
 static bool
 has_net_changes(StblTxnTable *tt)
 {
+	StblTruncation *t = stbl_txn_truncation(tt);
+
 	for (int i = 0; i < tt->n_files; i++)
 	{
 		StblTxnFile *f = tt->files[i];
@@ -417,7 +431,7 @@ has_net_changes(StblTxnTable *tt)
 		if (f->is_own ? file_has_live_rows(f) : f->last_mark >= 0)
 			return true;
 	}
-	return tt->doc_sent;
+	return tt->doc_sent || (t != NULL && t->seen->n_files > 0);
 }
 
 /* Last rows into their superfile, and all that is not sent yet on its way. */
@@ -486,10 +500,14 @@ static void
 describe_targets(StblTxnTable *tt, StblMem *mem)
 {
 	StblStateDoc *doc = &tt->doc->doc;
+	StblTruncation *t = stbl_txn_truncation(tt);
 
 	doc->has_targets = true;
 	doc->n_targets = 0;
-	doc->targets = palloc0(sizeof(StblTarget) * (tt->n_files + 1));
+	if (t != NULL)
+		doc->targets = stbl_truncate_targets(t->seen, t->seen->version, &doc->n_targets);
+	doc->targets = t == NULL ? palloc0(sizeof(StblTarget) * ((Size) tt->n_files + 1)) :
+		repalloc_huge(doc->targets, sizeof(StblTarget) * ((Size) doc->n_targets + tt->n_files + 1));
 	for (int i = 0; i < tt->n_files; i++)
 	{
 		StblTxnFile *f = tt->files[i];
@@ -498,8 +516,9 @@ describe_targets(StblTxnTable *tt, StblMem *mem)
 		const roaring_bitmap_t *before;
 		roaring_bitmap_t *both;
 
-		if (f->is_own || f->last_mark < 0)
+		if (f->is_own || f->last_mark < 0 || stbl_txn_file_truncated(tt, f))
 			continue;
+		memset(out, 0, sizeof(*out));
 		file = stbl_snapshot_file(tt->table->current, f->path);
 		if (file == NULL)
 		{
@@ -701,6 +720,8 @@ stbl_txn_precommit(bool one_phase_allowed)
 	{
 		StblTxnTable *tt = lfirst(lc);
 
+		if (stbl_txn_truncation(tt) != NULL)
+			stbl_rows_kill(tt, stbl_txn_truncation(tt)->seq);
 		if (stbl_txn_table_changed(tt) && has_net_changes(tt))
 		{
 			tables = lappend(tables, tt);

@@ -116,6 +116,7 @@ new_file(StblTxnTable *tt, const char *path)
 	f->no = tt->n_files;
 	f->path = pstrdup(path);
 	f->base_row_id = -1;
+	f->commit_version = -1;
 	f->last_mark = -1;
 	entry = hash_search(tt->files_by_path, &f->path, HASH_ENTER, &found);
 	entry->path = f->path;
@@ -139,6 +140,7 @@ stbl_txn_file_no(StblTxnTable *tt, const StblFile *file)
 						errmsg("superfile \"%s\" has more than %u rows", path, STBL_MAX_POSITION)));
 	f = new_file(tt, path);
 	f->base_row_id = file->base_row_id;
+	f->commit_version = file->default_row_commit_version;
 	return f->no;
 }
 
@@ -180,6 +182,7 @@ stbl_txn_touch(StblTxnTable *tt)
 	sp->nest_level = level;
 	sp->n_marks = tt->n_marks;
 	sp->n_rows = tt->next_seq;
+	sp->n_truncations = tt->n_truncations;
 }
 
 static CommandId
@@ -189,6 +192,26 @@ mark_cid(StblTxnTable *tt, StblTxnFile *f, uint32 position)
 		if (tt->marks[i].position == position)
 			return tt->marks[i].cid;
 	return FirstCommandId;
+}
+
+static void
+throw_triggered(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("row to be changed was already changed by an operation triggered by the current command"),
+			 errhint("Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.")));
+}
+
+/* Whether a TRUNCATE has taken the row since the command began. */
+static bool
+is_truncated(StblTxnTable *tt, const StblTxnFile *f, uint32 position)
+{
+	StblTruncation *t = stbl_txn_truncation(tt);
+
+	if (t == NULL)
+		return false;
+	return f->is_own ? f->first_seq + position < t->seq : stbl_txn_file_truncated(tt, f);
 }
 
 bool
@@ -204,12 +227,11 @@ stbl_txn_delete(StblTxnTable *tt, uint32 file_no, uint32 position, CommandId cid
 	if (f->deleted != NULL && roaring_bitmap_contains(f->deleted, position))
 	{
 		if (mark_cid(tt, f, position) > cid)
-			ereport(ERROR,
-					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-					 errmsg("row to be changed was already changed by an operation triggered by the current command"),
-					 errhint("Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.")));
+			throw_triggered();
 		return false;
 	}
+	if (is_truncated(tt, f, position))
+		throw_triggered();
 	if (f->deleted == NULL)
 	{
 		f->deleted = roaring_bitmap_create();
@@ -268,6 +290,7 @@ roll_back_to(StblTxnTable *tt, const StblSavepoint *sp)
 		roaring_bitmap_remove(f->deleted, mark->position);
 		f->last_mark = mark->prev;
 	}
+	stbl_txn_undo_truncations(tt, sp->n_truncations);
 	stbl_rows_truncate(tt, sp->n_rows);
 }
 
@@ -330,7 +353,7 @@ stbl_txn_forget(void)
 bool
 stbl_txn_table_changed(StblTxnTable *tt)
 {
-	return tt->n_marks > 0 || tt->next_seq > 0 || tt->doc_sent;
+	return tt->n_marks > 0 || tt->next_seq > 0 || tt->n_truncations > 0 || tt->doc_sent;
 }
 
 bool
@@ -390,7 +413,10 @@ stbl_txn_throw_conflict(StblTxnTable *tt, const char *path, const StblConflict *
 static void
 check_marks(StblTxnTable *tt, StblSnapshot *snapshot)
 {
-	if (tt->n_marks == 0 || tt->checked_version == snapshot->version)
+	if (tt->checked_version == snapshot->version)
+		return;
+	stbl_txn_check_truncation(tt, snapshot);
+	if (tt->n_marks == 0)
 		return;
 	for (int i = 0; i < tt->n_files; i++)
 	{
@@ -399,7 +425,7 @@ check_marks(StblTxnTable *tt, StblSnapshot *snapshot)
 		const roaring_bitmap_t *gone;
 		StblConflict conflict;
 
-		if (f->is_own || f->last_mark < 0)
+		if (f->is_own || f->last_mark < 0 || stbl_txn_file_truncated(tt, f))
 			continue;
 		memset(&conflict, 0, sizeof(conflict));
 		file = stbl_snapshot_file(snapshot, f->path);
@@ -426,6 +452,22 @@ forget_statement(void *arg)
 	st->tt->statements = list_delete_ptr(st->tt->statements, st);
 }
 
+/* What a statement that begins now reads; not pinned. */
+StblSnapshot *
+stbl_txn_newest(StblTxnTable *tt)
+{
+	StblSnapshot *snapshot;
+
+	if (IsolationUsesXactSnapshot() && tt->first_snapshot != NULL)
+		return tt->first_snapshot;
+	snapshot = stbl_snapshot_refresh(tt->table, 0);
+	stbl_txn_check_table_id(tt, snapshot);
+	if (IsolationUsesXactSnapshot())
+		tt->first_snapshot = stbl_snapshot_pin(snapshot);
+	check_marks(tt, snapshot);
+	return snapshot;
+}
+
 StblSnapshot *
 stbl_txn_snapshot(StblTxnTable *tt, void *statement, MemoryContext cxt)
 {
@@ -440,16 +482,7 @@ stbl_txn_snapshot(StblTxnTable *tt, void *statement, MemoryContext cxt)
 		if (st->id == statement)
 			return st->snapshot;
 	}
-	if (IsolationUsesXactSnapshot() && tt->first_snapshot != NULL)
-		snapshot = tt->first_snapshot;
-	else
-	{
-		snapshot = stbl_snapshot_refresh(tt->table, 0);
-		stbl_txn_check_table_id(tt, snapshot);
-		if (IsolationUsesXactSnapshot())
-			tt->first_snapshot = stbl_snapshot_pin(snapshot);
-		check_marks(tt, snapshot);
-	}
+	snapshot = stbl_txn_newest(tt);
 	st = MemoryContextAllocZero(cxt, sizeof(StblStatement));
 	st->tt = tt;
 	st->generation = generation;

@@ -489,6 +489,22 @@ stbl_rows_truncate(StblTxnTable *tt, uint64 n_rows)
 		tt->n_runs--;
 }
 
+/* At pre-commit, when no statement reads any more. */
+void
+stbl_rows_kill(StblTxnTable *tt, uint64 n_rows)
+{
+	for (int i = 0; i < tt->n_files; i++)
+	{
+		StblTxnFile *f = tt->files[i];
+
+		if (!f->is_own || f->n_rows == 0 || f->first_seq >= n_rows)
+			continue;
+		if (f->deleted == NULL)
+			f->deleted = own_bitmap(tt->cxt);
+		roaring_bitmap_add_range(f->deleted, 0, Min(n_rows - f->first_seq, f->n_rows));
+	}
+}
+
 /* ---- reading one's own rows ---- */
 
 /* Adds to hidden the rows of [seq, seq + n) made under curcid or later. */
@@ -517,6 +533,7 @@ hide_later_rows(StblTxnTable *tt, StblTxnFile *f, CommandId curcid, roaring_bitm
 StblOwnPart *
 stbl_txn_own_parts(StblTxnTable *tt, CommandId curcid, int *n_parts)
 {
+	uint64		truncated = stbl_txn_truncated_rows(tt, curcid);
 	StblOwnPart *parts;
 	int			n = 0;
 
@@ -544,6 +561,12 @@ stbl_txn_own_parts(StblTxnTable *tt, CommandId curcid, int *n_parts)
 			roaring_bitmap_or_inplace(hidden, f->rolled_back);
 		}
 		hidden = hide_later_rows(tt, f, curcid, hidden);
+		if (truncated > f->first_seq)
+		{
+			if (hidden == NULL)
+				hidden = own_bitmap(CurrentMemoryContext);
+			roaring_bitmap_add_range(hidden, 0, Min(truncated - f->first_seq, f->n_rows));
+		}
 		if (hidden != NULL && roaring_bitmap_get_cardinality(hidden) >= f->n_rows)
 			continue;
 		part->file_no = f->no;

@@ -73,6 +73,20 @@ extern bool stbl_txn_delete(StblTxnTable *tt, uint32_t file_no, uint32_t positio
  */
 extern struct roaring_bitmap_s *stbl_txn_deleted(StblTxnTable *tt, uint32_t file_no, unsigned int curcid);
 
+/* ---- TRUNCATE ---- */
+
+/*
+ * Empties the table; later commands see it empty.  Two-phase always.  Returns
+ * the version that was emptied.
+ */
+extern StblSnapshot *stbl_txn_truncate(StblTxnTable *tt);
+
+/*
+ * The version that a command sees emptied: superfiles that were live in it
+ * are not shown.  -1: none.
+ */
+extern int64_t stbl_txn_truncated_version(StblTxnTable *tt, unsigned int curcid);
+
 /* ---- new rows ---- */
 
 /* Before the first row: the schema rows are written in (the stored one, or that of the table to be created). */

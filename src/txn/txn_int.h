@@ -46,6 +46,7 @@ typedef struct StblTxnFile
 	uint32		no;
 	char	   *path;
 	int64		base_row_id;	/* -1 for our own */
+	int64		commit_version; /* that its rows came with; -1 for our own */
 	int32		last_mark;		/* index into marks of its newest, -1: none */
 	struct roaring_bitmap_s *deleted;	/* all its marks; NULL: none */
 
@@ -82,11 +83,23 @@ typedef struct StblRun
 	CommandId	cid;
 } StblRun;
 
+/*
+ * A TRUNCATE: all superfiles of the version it saw go, and of our own rows
+ * those before seq.  The newest contains those before it.
+ */
+typedef struct StblTruncation
+{
+	CommandId	cid;
+	uint64		seq;
+	StblSnapshot *seen;			/* pinned */
+} StblTruncation;
+
 typedef struct StblSavepoint
 {
 	int			nest_level;
 	int32		n_marks;
 	uint64		n_rows;			/* next sequence number */
+	int			n_truncations;
 } StblSavepoint;
 
 /* A statement's pinned snapshot. */
@@ -129,6 +142,10 @@ struct StblTxnTable
 	int			cap_runs;
 	StblRun    *runs;
 
+	int			n_truncations;
+	int			cap_truncations;
+	StblTruncation *truncations;
+
 	int			n_savepoints;
 	int			cap_savepoints;
 	StblSavepoint *savepoints;
@@ -154,10 +171,19 @@ extern void stbl_rows_seal(StblTxnTable *tt, StblTxnFile *f);
 extern const uint8 *stbl_rows_image(StblTxnTable *tt, StblTxnFile *f);
 extern void stbl_rows_free_image(StblTxnTable *tt, StblTxnFile *f);
 extern void stbl_rows_free(StblTxnTable *tt);
+extern void stbl_rows_kill(StblTxnTable *tt, uint64 n_rows);	/* at pre-commit: rows before this sequence number are dead */
 extern struct roaring_bitmap_s *stbl_rows_dead(StblTxnFile *f);
 extern StblTxnFile *stbl_txn_new_own_file(StblTxnTable *tt);
 
+/* truncate.c */
+extern StblTruncation *stbl_txn_truncation(StblTxnTable *tt);	/* the one that stands, or NULL */
+extern void stbl_txn_check_truncation(StblTxnTable *tt, StblSnapshot *snapshot);
+extern void stbl_txn_undo_truncations(StblTxnTable *tt, int n);
+extern bool stbl_txn_file_truncated(StblTxnTable *tt, const StblTxnFile *f);
+extern uint64 stbl_txn_truncated_rows(StblTxnTable *tt, CommandId curcid);
+
 /* recorder.c */
+extern StblSnapshot *stbl_txn_newest(StblTxnTable *tt);
 extern void stbl_txn_touch(StblTxnTable *tt);
 extern void stbl_txn_subabort(int nest_level);
 extern void stbl_txn_subcommit(int nest_level);

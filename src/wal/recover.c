@@ -189,8 +189,7 @@ classify_lone(Sweep *s, Item *item)
 		quarantine(s, item);
 		return;
 	}
-	doc->n_targets = item->guard.n_targets;
-	doc->targets = item->guard.targets;
+	doc->targets = stbl_guard_targets(s->table->current, &item->guard, &doc->n_targets);
 }
 
 static void

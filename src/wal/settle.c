@@ -77,6 +77,24 @@ stbl_guard_find(const StblSnapshot *snapshot, const char *wal_id, StblMem *mem, 
 	return true;
 }
 
+/* The targets of a PREPARED, in full: those of a TRUNCATE it names by their version. */
+StblTarget *
+stbl_guard_targets(const StblSnapshot *snapshot, const StblGuard *guard, int *n_targets)
+{
+	int			n_whole;
+	StblTarget *whole;
+
+	*n_targets = guard->n_targets;
+	if (guard->truncates < 0)
+		return guard->targets;
+	whole = stbl_truncate_targets(snapshot, guard->truncates, &n_whole);
+	whole = repalloc_huge(whole, sizeof(StblTarget) * ((Size) n_whole + guard->n_targets + 1));
+	for (int i = 0; i < guard->n_targets; i++)
+		whole[n_whole++] = guard->targets[i];
+	*n_targets = n_whole;
+	return whole;
+}
+
 static void
 fail_work(Work *w, const StblError *err)
 {
@@ -123,6 +141,7 @@ take_from_guard(void *arg_p)
 {
 	CheckArg   *c = arg_p;
 	StblStateDoc *doc = &c->w->settle->doc->doc;
+	MemoryContext old;
 	StblGuard	guard;
 	StblError	err;
 
@@ -135,9 +154,10 @@ take_from_guard(void *arg_p)
 	}
 	doc->op_kind = STBL_DELETE;
 	doc->table_id = guard.table_id;
+	old = MemoryContextSwitchTo(c->arg->cxt);
 	doc->has_targets = true;
-	doc->n_targets = guard.n_targets;
-	doc->targets = guard.targets;
+	doc->targets = stbl_guard_targets(c->base, &guard, &doc->n_targets);
+	MemoryContextSwitchTo(old);
 }
 
 /* It, not what we were handed, tells whether the mutation is done. */
@@ -245,6 +265,16 @@ check_target(CommitArg *arg, StblSnapshot *base, Work *w, int t, StblError *err)
 	if (file == NULL)
 		return stbl_fail(err, STBL_ERR_STATE, "superfile \"%s\", of which mutation %s deletes rows, is not live any more",
 						 target->superfile, doc->wal_id);
+	if (target->whole)
+	{
+		int64		n_live = Max(file->n_rows, 0) - (file->dv != NULL ? file->dv->cardinality : 0);
+
+		/* Its PREPARED has kept everybody off. */
+		if (n_live != target->n_rows)
+			return stbl_fail(err, STBL_ERR_STATE, "superfile \"%s\", which mutation %s truncates, has changed since",
+							 target->superfile, doc->wal_id);
+		return true;
+	}
 	if (w->tombstones[t] == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(arg->cxt);
@@ -328,7 +358,10 @@ describe(StblVersion *v, Work *w)
 	for (int i = 0; i < doc->n_superfiles; i++)
 		stbl_version_add_doc_file(v, &doc->superfiles[i]);
 	for (int i = 0; i < doc->n_targets; i++)
-		(void) stbl_version_delete(v, doc->targets[i].superfile, w->tombstones[i], &doc->targets[i].tombstones);
+		if (doc->targets[i].whole)
+			(void) stbl_version_remove(v, doc->targets[i].superfile);
+		else
+			(void) stbl_version_delete(v, doc->targets[i].superfile, w->tombstones[i], &doc->targets[i].tombstones);
 	memset(&applied, 0, sizeof(applied));
 	applied.state = STBL_GUARD_APPLIED;
 	stbl_version_domain(v, stbl_guard_domain(doc->wal_id), stbl_guard_write(stbl_version_mem(v), &applied));
@@ -429,6 +462,8 @@ load_vectors(CommitArg *arg, StblSnapshot *base)
 		{
 			StblFile   *file = stbl_snapshot_file(base, doc->targets[t].superfile);
 
+			if (doc->targets[t].whole)
+				continue;
 			if (file != NULL)
 				load.files[load.n++] = file;
 			if (w->tombstones[t] != NULL)
@@ -599,6 +634,7 @@ complete_document(StblTable *table, StblDoc *doc, StblOutcome outcome, StblCall 
 {
 	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
 	char		wal_id[STBL_ID_TEXT];
+	StblDoc		now;
 
 	strlcpy(wal_id, doc->doc.wal_id, sizeof(wal_id));
 	*contradicts = false;
@@ -618,12 +654,12 @@ complete_document(StblTable *table, StblDoc *doc, StblOutcome outcome, StblCall 
 			if (status != STBL_ST_PRECONDITION)
 				return false;
 		}
-		status = stbl_doc_read(table, mem, wal_id, doc, deadline_us, &err);
-		strlcpy(doc->doc.wal_id, wal_id, sizeof(doc->doc.wal_id));
+		status = stbl_doc_read(table, mem, wal_id, &now, deadline_us, &err);
 		if (status == STBL_ST_NOT_FOUND)
-			return true;
+			return true;		/* what is known of it stays, to be counted */
 		if (status != STBL_ST_OK)
 			return false;
+		*doc = now;
 		if (doc->doc.state == STBL_COMPLETE)
 		{
 			*contradicts = doc->doc.outcome != STBL_OUTCOME_NONE && doc->doc.outcome != outcome;

@@ -19,6 +19,12 @@ extern char *stbl_guard_domain(const char *wal_id);
 /* A mutation's guard in a snapshot; false: none.  Throws on a broken one. */
 extern bool stbl_guard_find(const StblSnapshot *snapshot, const char *wal_id, StblMem *mem, StblGuard *guard);
 
+/*
+ * A PREPARED's targets in full, in CurrentMemoryContext: the superfiles of a
+ * TRUNCATE, which it names by their version, and its own list.
+ */
+extern StblTarget *stbl_guard_targets(const StblSnapshot *snapshot, const StblGuard *guard, int *n_targets);
+
 /* What a document says of a mutation, as far as this session has seen it COMPLETE. */
 typedef enum StblSeen
 {

@@ -41,15 +41,18 @@ fill_from_document(StblWalRow *row, const StblStateDoc *doc)
 }
 
 static void
-fill_from_guard(StblWalRow *row, const StblGuard *guard)
+fill_from_guard(StblWalRow *row, const StblSnapshot *snapshot, const StblGuard *guard)
 {
+	int			n;
+	StblTarget *targets = stbl_guard_targets(snapshot, guard, &n);
+
 	row->op_kind = guard->op_kind;
 	row->state = "PREPARED";
 	row->has_created = true;
 	row->created_us = guard->created_us;
 	row->coordinator = stbl_coordinator_text(stbl_mem_in(CurrentMemoryContext), &guard->coordinator);
-	for (int i = 0; i < guard->n_targets; i++)
-		row->n_targets += guard->targets[i].n_rows;
+	for (int i = 0; i < n; i++)
+		row->n_targets += targets[i].n_rows;
 	row->problem = "the state document is missing";
 }
 
@@ -126,7 +129,7 @@ fill_row(StblTable *table, StblWalRow *row, const char *wal_id, StblStatus statu
 	{
 		if (config == NULL || guard.state != STBL_GUARD_PREPARED)
 			return false;
-		fill_from_guard(row, &guard);
+		fill_from_guard(row, table->current, &guard);
 	}
 	else if (status != STBL_ST_NOT_FOUND)
 		row->problem = problem_text(err);

@@ -214,10 +214,61 @@ test_not_found(void)
 	pool_reset();
 }
 
+/* A TRUNCATE names the version it has seen, so that its size does not grow with superfiles. */
+static void
+test_truncates(void)
+{
+	static const char *const bad[] = {"\"x\"", "-1", "1.5", "null", "[]"};
+	char	   *text = stbl_sprintf(&pool, "%.*s\"truncates\":41,%s", (int) (strstr(prepared, "\"targets\"") - prepared), prepared,
+									strstr(prepared, "\"targets\""));
+	char	   *empty = stbl_sprintf(&pool, "%.*s\"truncates\":0,\"targets\":[]}",
+									 (int) (strstr(prepared, "\"targets\"") - prepared), prepared);
+	StblGuard	guard;
+	StblError	err;
+	size_t		i;
+
+	OK(parse(prepared, strlen(prepared), &guard, &err) && guard.truncates == -1, "a PREPARED truncates nothing unless it says so");
+	OK(parse(text, strlen(text), &guard, &err) && guard.truncates == 41 && guard.n_targets == 1, "... a version, beside its targets");
+	OK(comes_back(text), "... and comes back byte for byte");
+	OK(comes_back(empty), "so does one without targets");
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	{
+		char	   *wrong = stbl_sprintf(&pool, "%.*s\"truncates\":%s,%s", (int) (strstr(prepared, "\"targets\"") - prepared),
+										 prepared, bad[i], strstr(prepared, "\"targets\""));
+
+		OK(!parse(wrong, strlen(wrong), &guard, &err) && err.kind == STBL_ERR_CORRUPT, "truncates %s is refused", bad[i]);
+	}
+	pool_reset();
+}
+
+/* Tombstones that are null mean every row; ones that are missing are damage. */
+static void
+test_whole(void)
+{
+	static const char text[] = "[{\"superfile\":\"seg-a.parquet\",\"base_row_id\":40,\"tombstones\":null,\"n_rows\":7}]";
+	static const char missing[] = "[{\"superfile\":\"seg-a.parquet\",\"base_row_id\":40,\"n_rows\":7}]";
+	StblError	err;
+	StblTarget *targets;
+	int			n;
+	StblBuf		out;
+	StblJson   *json = stbl_json_parse(&pool, text, strlen(text), &err);
+
+	OK(stbl_targets_from_json(&pool, json, &targets, &n, &err) && n == 1 && targets[0].whole && targets[0].n_rows == 7 &&
+	   targets[0].tombstones.cardinality == 0, "null tombstones: the whole superfile");
+	stbl_buf_init(&out, &pool);
+	stbl_targets_write(&out, targets, n);
+	OK(out.len == strlen(text) && memcmp(out.data, text, out.len) == 0, "... are written as they were read");
+	json = stbl_json_parse(&pool, missing, strlen(missing), &err);
+	OK(!stbl_targets_from_json(&pool, json, &targets, &n, &err) && err.kind == STBL_ERR_CORRUPT, "missing tombstones are refused");
+	pool_reset();
+}
+
 int
 main(void)
 {
 	test_forms();
+	test_truncates();
+	test_whole();
 	test_equal();
 	test_wrong();
 	test_damage();

@@ -141,6 +141,14 @@ test_forms(void)
 	   doc.outcome == STBL_OUTCOME_COMMITTED && doc.n_superfiles == 1 && doc.superfiles[0].has_dead &&
 	   doc.superfiles[0].dead.cardinality == 2 && doc.n_targets == 1 && doc.targets[0].n_rows == 6 &&
 	   doc.unknown != NULL && doc.unknown->n == 2, "our keys are understood");
+
+	/* TRUNCATE: every row of a superfile */
+	text = with(ours, "\"tombstones\":{\"storageType\":\"i\",\"pathOrInlineDv\":\"wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L\","
+				"\"sizeInBytes\":40,\"cardinality\":6}", "\"tombstones\":null");
+	OK(strcmp(round_trip(text, &doc), text) == 0 && doc.n_targets == 1 && doc.targets[0].whole && doc.targets[0].n_rows == 6,
+	   "null tombstones of a target, the whole superfile, come back byte for byte");
+	OK(refused(with(text, "\"tombstones\":null,", ""), STBL_ERR_CORRUPT, NULL) &&
+	   refused(with(text, "\"tombstones\":null", "\"tombstones\":7"), STBL_ERR_CORRUPT, NULL), "... missing or mistyped ones are refused");
 	arena_reset(&arena);
 }
 

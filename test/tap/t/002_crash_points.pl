@@ -145,6 +145,18 @@ scenario(name => 'spilling COPY', setup => 'DELETE FROM heap;' . $rows, state =>
 	script => "SET supertable.row_group_rows = 100; SET supertable.superfile_size = '1kB'; BEGIN; INSERT INTO heap VALUES ('a', 'b'); INSERT INTO T SELECT i, 'new' FROM generate_series(101, 350) i; COMMIT",
 	before => '10,55,0 10,55,0 0', after => '260,56430,250 10,55,0 1');
 
+scenario(name => 'TRUNCATE', setup => $rows . "INSERT INTO T VALUES (11, 'row'); DELETE FROM T WHERE id = 5;", state => $both,
+	script => 'TRUNCATE T', before => '10,61,0 10,55,0 0', after => '0,0,0 10,55,0 0');
+scenario(name => 'TRUNCATE and rows, heap and two supertables', setup => $rows, state => $both,
+	script => "BEGIN; INSERT INTO heap VALUES ('a', 'b'); INSERT INTO T VALUES (50, 'new'); TRUNCATE T; INSERT INTO T VALUES (100, 'new'), (101, 'new'); DELETE FROM T WHERE id = 101; SAVEPOINT s; TRUNCATE U; ROLLBACK TO s; DELETE FROM U WHERE id = 10; COMMIT",
+	before => '10,55,0 10,55,0 0', after => '1,100,1 9,45,0 1');
+# Rows of a heap partition that move into a supertable beside it.
+scenario(name => 'moving UPDATE', state => "SELECT (SELECT count(*) || ',' || coalesce(sum(id), 0) || ',' || count(*) FILTER (WHERE v = 'new') FROM T WHERE id <> 777) || ' '
+	|| (SELECT count(*) || ',' || coalesce(sum(id), 0) FROM part_heap) || ' ' || (SELECT count(*) FROM part WHERE id <> 777)",
+	setup => "SET client_min_messages = warning; DROP TABLE IF EXISTS part; CREATE TABLE part (id int, v text) PARTITION BY RANGE (id); CREATE TABLE part_heap PARTITION OF part FOR VALUES FROM (0) TO (500);
+		ALTER TABLE part ATTACH PARTITION T FOR VALUES FROM (500) TO (2000); INSERT INTO part SELECT i, 'row' FROM generate_series(1, 5) i; INSERT INTO T VALUES (600, 'row');",
+	script => "UPDATE part SET id = id + 500, v = 'new' WHERE id <= 3 OR id = 600", before => '1,600,0 5,15 6', after => '4,2606,4 2,9 6');
+
 # The second table's conflict ends the transaction after the first one's PREPARED.
 my $psql = 'psql -XAtq -h ' . $node->host . ' -p ' . $node->port . ' -d postgres';
 scenario(name => 'abort after PREPARED', setup => $rows, state => $both, told => 'error 40001',

@@ -1,0 +1,64 @@
+# What a crash leaves of TRUNCATE, settled by each of those who may: recovery
+# with and without its document, the next writer, another cluster.  G1-G4.
+use strict;
+use warnings;
+use Supertable;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $node = new_node('dml');
+my $lake = lake_of($node);
+my ($rc, $out, $err);
+
+sub faults { my ($action, $at) = @_; return "SET store_fault.ops = 'write'; SET store_fault.action = '$action'; SET store_fault.at = $at;\n"; }
+sub table { my ($t) = @_; sql($node, "CREATE FOREIGN TABLE $t (id int, v text) SERVER lake OPTIONS (path '$t'); INSERT INTO $t SELECT i, 'row' FROM generate_series(1, 10) i; INSERT INTO $t VALUES (11, 'row'); DELETE FROM $t WHERE id = 3"); }
+sub dies { my ($script, $action, $at) = @_; (undef, undef, my $e) = sql_err($node, faults($action, $at) . $script); wait_up($node); return $e; }
+sub wal { my ($t) = @_; return sql($node, "SELECT op_kind, state, n_targets, problem FROM supertable_wal('$t') WHERE state <> 'COMPLETE'"); }
+sub documents { my ($t) = @_; return glob "$lake/$t/_supertable/wal/mutations/*.json"; }
+
+# Its writes: the document, PREPARED, the version that removes, the document again.
+table('owed');
+dies('TRUNCATE owed', 'kill_before', 3);
+is(wal('owed'), 'DELETE|INTENT|10|', 'a TRUNCATE that is owed is shown with the rows it takes');
+sql($node, "INSERT INTO owed VALUES (12, 'later')");
+is(sql($node, 'SELECT id FROM owed'), '12', 'the next writer publishes it before its own rows');
+
+table('lone');
+dies('TRUNCATE lone', 'kill_before', 3);
+unlink documents('lone');
+is(wal('lone'), 'DELETE|PREPARED|10|the state document is missing', 'its PREPARED alone says all of it');
+is(sql($node, "SELECT n_tombstone_only_completed, total_targets_tombstoned, n_quarantined FROM supertable_recover('lone')"), '1|10|0', '... and is enough to publish');
+is(sql($node, 'SELECT count(*) FROM lone'), '0', '... whole');
+
+table('undecided');
+dies('TRUNCATE undecided', 'kill_after', 2);
+sql($node, "UPDATE undecided SET v = 'changed' WHERE id = 1");
+is(sql($node, "SELECT count(*), count(*) FILTER (WHERE v = 'changed') FROM undecided"), '10|1', 'the next writer rolls an undecided one back, then changes a row of it');
+dies("BEGIN; DELETE FROM undecided WHERE id = 2; CREATE TABLE nothing (); COMMIT", 'kill_after', 2);
+sql($node, 'TRUNCATE undecided');
+is(sql($node, 'SELECT count(*) FROM undecided'), '0', 'and TRUNCATE an undecided change');
+
+# An owner elsewhere, of whom nothing is known here.
+table('elsewhere');
+dies('TRUNCATE elsewhere', 'kill_after', 2);
+sql($node, "INSERT INTO elsewhere VALUES (12, 'later')");
+$node->append_conf('postgresql.conf', "supertable.cluster_id = 'other'");
+$node->reload;
+usleep(300_000);
+for my $q ("UPDATE elsewhere SET v = 'x' WHERE id = 1", 'DELETE FROM elsewhere WHERE id = 11', 'TRUNCATE elsewhere')
+{
+	($rc, $out, $err) = sql_err($node, $q);
+	like($err, qr/40001.*undecided transaction.*The row is held by mutation/s, "held by an undecided TRUNCATE of another cluster: $q");
+}
+($rc, $out, $err) = sql_err($node, "UPDATE elsewhere SET v = 'mine' WHERE id = 12; INSERT INTO elsewhere VALUES (13, 'mine')");
+is($rc, 0, 'rows that came after the version it saw are not held');
+my $wal_id = sprintf '%032x', 0x7000;
+write_file(doc_path($node, 'elsewhere', $wal_id), sprintf('{"wal_id":"%s","schema_version":1,"op_kind":"DELETE","state":"INTENT","created_at":"2026-01-01T00:00:00Z","lease":null,"predicate_repr":"","target_ids":["%032x"],"new_row_count":null,"new_row_content_hash":null,"preallocated_superfile_id":null,"minted_id_spans":null,"tombstone_progress":[{"target_id":"%032x","outcome":"PENDING","tombstoned_in_superfile":null}]}', $wal_id, 0, 0));
+is(sql($node, "SELECT n_held_by_peer, n_in_doubt FROM supertable_recover('elsewhere')"), '1|1', 'a request for a row of it waits');
+my $coordinator = sql($node, "SELECT coordinator FROM supertable_wal('elsewhere') WHERE state = 'INTENT' AND coordinator IS NOT NULL");
+is(sql($node, "SELECT n_tombstone_only_completed, total_targets_tombstoned, total_targets_not_found FROM supertable_recover('elsewhere', in_doubt => 'commit', coordinator => '$coordinator')"),
+	'2|10|1', 'a person decides that it was committed, and the request finds its row gone');
+is(sql($node, 'SELECT id, v FROM elsewhere ORDER BY id'), "12|mine\n13|mine", 'what came later is there');
+
+done_testing();

@@ -1,7 +1,7 @@
 /* Small pure conversions (common/codec.h). */
 #include <limits.h>
 #include <string.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "common/codec.h"
 
@@ -355,18 +355,8 @@ stbl_time_format(int64_t us, char *out)
 uint32_t
 stbl_crc32(uint32_t crc, const void *data, size_t len)
 {
-	const uint8_t *p = data;
-
-	/* zlib takes an unsigned int at a time, and starts anew on NULL */
-	while (len > 0)
-	{
-		uInt		chunk = len > UINT_MAX ? UINT_MAX : (uInt) len;
-
-		crc = (uint32_t) crc32(crc, p, chunk);
-		p += chunk;
-		len -= chunk;
-	}
-	return crc;
+	/* the library starts anew on NULL */
+	return len > 0 ? libdeflate_crc32(crc, data, len) : crc;
 }
 
 static const char z85_digits[] =

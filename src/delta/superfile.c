@@ -110,7 +110,13 @@ decode(StblSuperfile *sf, int row_group, StblColumnRead *c, const uint8 *data)
 	if (c->is_coded)
 		return;
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "supertable decode", ALLOCSET_DEFAULT_SIZES);
-	stbl_colvec_init(&c->vec, mem, node->max_rep > 0, kind, width);
+	if (c->vec.elem.mem == NULL || c->vec.is_list != (node->max_rep > 0) || c->vec.elem.kind != kind ||
+		(kind == STBL_VEC_FIXED && c->vec.elem.width != width))
+	{
+		if (c->vec.elem.mem != NULL)
+			stbl_colvec_free(&c->vec);
+		stbl_colvec_init(&c->vec, c->mem, node->max_rep > 0, kind, width);
+	}
 	old = MemoryContextSwitchTo(scratch);
 	if (!stbl_pq_read_column(stbl_mem_in(scratch), sf->meta, row_group, c->leaf, data, chunk->length, &c->vec, &err))
 		stbl_superfile_throw(sf, &err);

@@ -20,20 +20,21 @@ typedef struct StblSuperfile
  */
 extern StblSuperfile *stbl_superfile_open(StblTable *table, const char *path, uint64_t size, const uint8_t *image);
 
-/* A column of a row group to read. */
+/*
+ * A column of a row group to read.  All zero at first; vec keeps its memory
+ * from one read to the next.
+ */
 typedef struct StblColumnRead
 {
+	StblMem    *mem;			/* where vec lives; given by the caller */
 	int			leaf;			/* its ordinal */
 	bool		want_coded;		/* as dictionary and codes, where it is written so */
-	bool		is_coded;		/* it was: coded holds it, else vec */
+	bool		is_coded;		/* it was: coded holds it, in CurrentMemoryContext; else vec does */
 	StblColVec	vec;
 	StblPqCoded coded;
 } StblColumnRead;
 
-/*
- * Reads n columns of a row group; all requests are in flight at once.  What
- * is read lives in CurrentMemoryContext.
- */
+/* Reads n columns of a row group; all requests are in flight at once. */
 extern void stbl_superfile_read(StblSuperfile *sf, int row_group, int n, StblColumnRead *const *columns);
 
 /* Raises err about a superfile, naming it. */

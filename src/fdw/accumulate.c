@@ -31,13 +31,16 @@
 	uint32		n_rows = s->n_selected; \
 	if (s->selected == NULL && group_of == NULL) \
 	{ \
-		StblAcc *acc = (StblAcc *) base; \
+		/* a copy that nothing can alias stays in registers */ \
+		StblAcc one = *(StblAcc *) base; \
+		StblAcc *acc = &one; \
 		for (uint32 row = 0; row < n_rows; row++) \
 			if (has_value) \
 			{ \
 				size_t at = (index); \
 				step; \
 			} \
+		*(StblAcc *) base = one; \
 	} \
 	else \
 		for (uint32 j = 0; j < n_rows; j++) \

@@ -24,6 +24,7 @@ add_column(StblSource *s, StblColumn *column, bool is_tested, bool is_wanted)
 	int			j = stbl_schema_find(&s->snapshot->schema, column->field.name);
 
 	c->column = column;
+	c->read.mem = s->mem;
 	c->field = j >= 0 ? &s->snapshot->schema.fields[j] : &column->field;
 	c->is_tested = is_tested;
 	c->is_wanted = is_wanted;
@@ -75,6 +76,7 @@ stbl_source_new(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
 	StblSource *s = palloc0(sizeof(StblSource));
 
 	s->cxt = estate->es_query_cxt;
+	s->mem = stbl_mem_in(s->cxt);
 	s->rel = rel;
 	s->wanted = bms_copy(wanted);
 	s->tt = stbl_relation_txn(rel, userid);
@@ -541,7 +543,14 @@ stbl_source_select(StblSource *s)
 	s->n_selected = n;
 	if (s->all_pass || (s->hidden == NULL && s->filter == NULL))
 		return n;
-	rows = MemoryContextAllocHuge(s->group_cxt, sizeof(uint32) * ((Size) n + 1));
+	if (n > s->rows_cap)
+	{
+		if (s->rows != NULL)
+			pfree(s->rows);
+		s->rows = MemoryContextAllocHuge(s->cxt, sizeof(uint32) * ((Size) n + 1));
+		s->rows_cap = n;
+	}
+	rows = s->rows;
 	if (s->hidden != NULL)
 		n = live_rows(s, rows);
 	s->n_selected = n;

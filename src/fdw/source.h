@@ -88,6 +88,9 @@ typedef struct StblSource
 	struct roaring_bitmap_s *hidden;
 	StblJson   *stats;			/* of the superfile being considered */
 	int			next_group;
+	uint32	   *rows;			/* what selected points to; kept from block to block */
+	uint32		rows_cap;
+	StblMem    *mem;			/* on cxt */
 	MemoryContext cxt;
 	MemoryContext filter_cxt;
 	MemoryContext file_cxt;

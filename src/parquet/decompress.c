@@ -1,27 +1,38 @@
 /* Page decompression by the libraries. */
+#include <libdeflate.h>
 #include <lz4.h>
 #include <snappy-c.h>
 #include <string.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #include "parquet/parquet_int.h"
 
+/* One or more gzip members, or a zlib stream, as some writers do. */
 static bool
 gunzip(const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len)
 {
-	z_stream	z;
-	bool		ok;
+	struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+	bool		ok = d != NULL;
 
-	memset(&z, 0, sizeof(z));
-	if (inflateInit2(&z, 15 + 32) != Z_OK)
-		return false;
-	z.next_in = (Bytef *) in;
-	z.avail_in = (uInt) in_len;
-	z.next_out = out;
-	z.avail_out = (uInt) out_len;
-	ok = inflate(&z, Z_FINISH) == Z_STREAM_END && z.avail_out == 0;
-	inflateEnd(&z);
+	if (ok && in_len >= 2 && (in[0] != 0x1f || in[1] != 0x8b))
+		ok = libdeflate_zlib_decompress(d, in, in_len, out, out_len, NULL) == LIBDEFLATE_SUCCESS;
+	else
+		while (ok && in_len > 0)
+		{
+			size_t		n_in,
+						n_out;
+
+			ok = libdeflate_gzip_decompress_ex(d, in, in_len, out, out_len, &n_in, &n_out) == LIBDEFLATE_SUCCESS;
+			if (ok)
+			{
+				in += n_in;
+				in_len -= n_in;
+				out += n_out;
+				out_len -= n_out;
+				ok = out_len == 0 || in_len > 0;
+			}
+		}
+	libdeflate_free_decompressor(d);
 	return ok;
 }
 
@@ -46,7 +57,7 @@ stbl_pq_decompress(StblPqCodec codec, const uint8_t *in, size_t in_len, uint8_t 
 			return in_len <= INT32_MAX && out_len <= INT32_MAX &&
 				LZ4_decompress_safe((const char *) in, (char *) out, (int) in_len, (int) out_len) == (int) out_len;
 		case STBL_PQ_GZIP:
-			return in_len <= INT32_MAX && out_len <= INT32_MAX && gunzip(in, in_len, out, out_len);
+			return gunzip(in, in_len, out, out_len);
 	}
 	return false;
 }

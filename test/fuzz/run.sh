@@ -21,7 +21,7 @@ pure="src/common/mem.c src/common/buf.c src/common/error.c src/common/json.c src
 	src/wal/statedoc.c src/wal/statedoc_write.c"
 flags="-std=gnu99 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -Wall -Wextra -fno-sanitize-recover=undefined -I src -I test/unit -I test/fuzz"
 fuzzed="-fsanitize=fuzzer-no-link,address,undefined"
-libs="-ljson-c -lroaring -lzstd -lsnappy -llz4 -lz -lm"
+libs="-ljson-c -lroaring -lzstd -lsnappy -llz4 -ldeflate -lm"
 
 objects=""
 # shellcheck disable=SC2086

@@ -6,7 +6,7 @@
 #include <roaring/roaring.h>
 #include <snappy-c.h>
 #include <stdio.h>
-#include <zlib.h>
+#include <libdeflate.h>
 #include <zstd.h>
 
 #include "delta/checkpoint.h"
@@ -119,7 +119,7 @@ squeeze(StblPqCodec codec, const StblBuf *in, StblBuf *out)
 {
 	size_t		n = in->len * 2 + 1000;
 	uint8_t    *to = stbl_buf_reserve(out, n);
-	uLongf		z = (uLongf) n;
+	struct libdeflate_compressor *z;
 
 	switch (codec)
 	{
@@ -128,8 +128,9 @@ squeeze(StblPqCodec codec, const StblBuf *in, StblBuf *out)
 			break;
 		case STBL_PQ_GZIP:
 			/* zlib's own frame is read as well as gzip's */
-			compress2(to, &z, in->data, in->len, 6);
-			n = z;
+			z = libdeflate_alloc_compressor(6);
+			n = libdeflate_zlib_compress(z, in->data, in->len, to, n);
+			libdeflate_free_compressor(z);
 			break;
 		case STBL_PQ_ZSTD:
 			n = ZSTD_compress(to, n, in->data, in->len, 1);

@@ -21,7 +21,7 @@ done
 for t in test/unit/test_*.c; do
 	name=$(basename "$t" .c)
 	# shellcheck disable=SC2086
-	if gcc $flags -o "$out/$name" "$t" $objects -ljson-c -lroaring -lzstd -lsnappy -llz4 -lz -lm; then
+	if gcc $flags -o "$out/$name" "$t" $objects -ljson-c -lroaring -lzstd -lsnappy -llz4 -ldeflate -lm; then
 		echo "# $name"
 		"$out/$name" || failed=1
 	else

@@ -6,7 +6,7 @@
  */
 #include <lz4.h>
 #include <snappy-c.h>
-#include <zlib.h>
+#include <libdeflate.h>
 #include <zstd.h>
 
 #include "common/codec.h"
@@ -65,7 +65,7 @@ pack_body(StblPqCodec codec, const StblBuf *in, StblBuf *out)
 {
 	uint8_t    *to = stbl_buf_reserve(out, in->len * 2 + 1000);
 	size_t		n = in->len * 2 + 1000;
-	z_stream	z;
+	struct libdeflate_compressor *z;
 
 	switch (codec)
 	{
@@ -73,15 +73,9 @@ pack_body(StblPqCodec codec, const StblBuf *in, StblBuf *out)
 			snappy_compress((const char *) in->data, in->len, (char *) to, &n);
 			break;
 		case STBL_PQ_GZIP:
-			memset(&z, 0, sizeof(z));
-			deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-			z.next_in = in->data;
-			z.avail_in = (uInt) in->len;
-			z.next_out = to;
-			z.avail_out = (uInt) n;
-			deflate(&z, Z_FINISH);
-			n = z.total_out;
-			deflateEnd(&z);
+			z = libdeflate_alloc_compressor(6);
+			n = libdeflate_gzip_compress(z, in->data, in->len, to, n);
+			libdeflate_free_compressor(z);
 			break;
 		case STBL_PQ_ZSTD:
 			n = ZSTD_compress(to, n, in->data, in->len, 1);

@@ -737,27 +737,47 @@ is_plain_text(const StblColumn *column)
 	}
 }
 
-/* Whether the vector's numbers are the type's Datums, but for a shift of the epoch. */
-static bool
-is_plain_number(const StblColumn *column, const StblVec *vec)
-{
-	return (column->elemtype == INT8OID && vec->kind == STBL_VEC_I64) ||
-		(column->elemtype == INT4OID && vec->kind == STBL_VEC_I32) ||
-		(column->elemtype == FLOAT8OID && vec->kind == STBL_VEC_F64);
-}
+/* One loop for rows in order, one for those picked. */
+#define EACH(type, expression) do { \
+	const type *v = (const type *) vec->values; \
+	if (rows == NULL) \
+		for (int i = 0; i < n; i++) \
+		{ \
+			type x = v[first + i]; \
+			values[i] = (expression); \
+		} \
+	else \
+		for (int i = 0; i < n; i++) \
+		{ \
+			type x = v[rows[i]]; \
+			values[i] = (expression); \
+		} \
+} while (0)
 
-static void
-number_datums(const StblVec *vec, const uint32_t *rows, size_t first, int n, Datum *values)
+/*
+ * Numbers whose Datums need no more than a shift of the epoch, which is most
+ * of them.  False where a value has to be looked at by itself.
+ */
+static bool
+number_datums(const StblColumn *column, const StblVec *vec, const uint32_t *rows, size_t first, int n, Datum *values)
 {
-	if (vec->kind == STBL_VEC_I32)
-		for (int i = 0; i < n; i++)
-			values[i] = Int32GetDatum(((const int32 *) vec->values)[ROW(i)]);
-	else if (vec->kind == STBL_VEC_I64)
-		for (int i = 0; i < n; i++)
-			values[i] = Int64GetDatum(((const int64 *) vec->values)[ROW(i)]);
+	bool		odd = false;
+
+	if (column->elemtype == INT8OID && vec->kind == STBL_VEC_I64)
+		EACH(int64, Int64GetDatum(x));
+	else if (column->elemtype == INT4OID && vec->kind == STBL_VEC_I32)
+		EACH(int32, Int32GetDatum(x));
+	else if (column->elemtype == INT2OID && vec->kind == STBL_VEC_I32)
+		EACH(int32, Int16GetDatum((int16) x));
+	else if (column->elemtype == FLOAT8OID && vec->kind == STBL_VEC_F64)
+		EACH(float8, Float8GetDatum(x));
+	else if (column->elemtype == BOOLOID && vec->kind == STBL_VEC_BOOL)
+		EACH(uint8, BoolGetDatum(x != 0));
+	else if ((column->elemtype == TIMESTAMPTZOID || column->elemtype == TIMESTAMPOID) && vec->kind == STBL_VEC_I64)
+		EACH(int64, (odd |= x < MIN_TIMESTAMP + EPOCH_US, TimestampGetDatum(x - EPOCH_US)));
 	else
-		for (int i = 0; i < n; i++)
-			values[i] = Float8GetDatum(((const float8 *) vec->values)[ROW(i)]);
+		return false;
+	return !odd;
 }
 
 void
@@ -782,9 +802,9 @@ stbl_column_datums(StblColumn *column, const StblColVec *vec, const uint32_t *ro
 	else
 		for (int i = 0; i < n; i++)
 			isnull[i] = !elem->valid[ROW(i)];
-	if (is_plain_number(column, elem))
-		number_datums(elem, rows, first, n, values);
-	else if (is_plain_text(column))
+	if (number_datums(column, elem, rows, first, n, values))
+		return;
+	if (is_plain_text(column))
 		text_datums(elem, rows, first, n, values, isnull);
 	else
 		for (int i = 0; i < n; i++)

@@ -143,8 +143,9 @@ supertableGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignP
 	relation = table_open(relid, NoLock);
 	clauses = extract_actual_clauses(clauses, false);
 	pushed = split_clauses(relation, rel->relid, &clauses, &descriptions, &exprs);
+
+	/* not those of tlist: it may be the physical one, with all columns, of which nobody looks at the others */
 	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
-	pull_varattnos((Node *) tlist, rel->relid, &used);
 	pull_varattnos((Node *) clauses, rel->relid, &used);
 
 	natts = RelationGetNumberOfAttributes(relation);

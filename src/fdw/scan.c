@@ -23,6 +23,15 @@
 /* Rows that are made Datums at once. */
 #define CHUNK_ROWS 512
 
+/* A column of the chunk's rows. */
+typedef struct Wanted
+{
+	StblSourceColumn *column;
+	int			att;			/* in the slot */
+	Datum	   *values;
+	bool	   *isnull;
+} Wanted;
+
 typedef struct StblScan
 {
 	StblAggregate *aggregate;	/* or NULL, and then: */
@@ -32,8 +41,8 @@ typedef struct StblScan
 	int			n_chunk;
 	int			at;				/* of the chunk, the next row */
 	uint32		rows[CHUNK_ROWS];
-	Datum	  **values;			/* one a wanted column */
-	bool	  **isnull;
+	int			n_wanted;
+	Wanted	   *wanted;
 	MemoryContext chunk_cxt;
 } StblScan;
 
@@ -66,14 +75,20 @@ is_written(ForeignScan *plan, EState *estate)
 static void
 make_chunk(StblScan *s, MemoryContext cxt)
 {
-	int			n = s->source->n_columns;
+	StblSource *src = s->source;
 
-	s->values = MemoryContextAllocZero(cxt, sizeof(Datum *) * (n + 1));
-	s->isnull = MemoryContextAllocZero(cxt, sizeof(bool *) * (n + 1));
-	for (int i = 0; i < n; i++)
+	s->wanted = MemoryContextAllocZero(cxt, sizeof(Wanted) * (src->n_columns + 1));
+	for (int i = 0; i < src->n_columns; i++)
 	{
-		s->values[i] = MemoryContextAlloc(cxt, sizeof(Datum) * CHUNK_ROWS);
-		s->isnull[i] = MemoryContextAlloc(cxt, sizeof(bool) * CHUNK_ROWS);
+		Wanted	   *w = &s->wanted[s->n_wanted];
+
+		if (!src->columns[i].is_wanted)
+			continue;
+		w->column = &src->columns[i];
+		w->att = src->columns[i].column->attnum - 1;
+		w->values = MemoryContextAlloc(cxt, sizeof(Datum) * CHUNK_ROWS);
+		w->isnull = MemoryContextAlloc(cxt, sizeof(bool) * CHUNK_ROWS);
+		s->n_wanted++;
 	}
 }
 
@@ -176,17 +191,15 @@ next_chunk(StblScan *s)
 		s->rows[i] = src->selected ? src->selected[s->next + i] : s->next + i;
 	MemoryContextReset(s->chunk_cxt);
 	old = MemoryContextSwitchTo(s->chunk_cxt);
-	for (int i = 0; i < src->n_columns; i++)
+	for (int i = 0; i < s->n_wanted; i++)
 	{
-		StblSourceColumn *c = &src->columns[i];
+		const Wanted *w = &s->wanted[i];
 
-		if (!c->is_wanted)
-			continue;
-		if (c->data == NULL)
-			memset(s->isnull[i], true, s->n_chunk);
+		if (w->column->data == NULL)
+			memset(w->isnull, true, s->n_chunk);
 		else
-			stbl_column_datums(c->column, c->data, src->selected ? s->rows : NULL, s->next, s->n_chunk,
-							   s->values[i], s->isnull[i]);
+			stbl_column_datums(w->column->column, w->column->data, src->selected ? s->rows : NULL, s->next, s->n_chunk,
+							   w->values, w->isnull);
 	}
 	MemoryContextSwitchTo(old);
 	s->next += s->n_chunk;
@@ -197,28 +210,31 @@ static TupleTableSlot *
 supertableIterateForeignScan(ForeignScanState *node)
 {
 	StblScan   *s = node->fdw_state;
-	StblSource *src = s->source;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	int			at;
 
 	if (s->aggregate != NULL)
 		return stbl_aggregate_next(s->aggregate, slot);
 	ExecClearTuple(slot);
-	if (s->at >= s->n_chunk && !next_chunk(s))
-		return slot;
-	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
-	for (int i = 0; i < src->n_columns; i++)
+	if (s->at >= s->n_chunk)
 	{
-		int			att = src->columns[i].column->attnum - 1;
+		if (!next_chunk(s))
+			return slot;
 
-		if (!src->columns[i].is_wanted)
-			continue;
-		slot->tts_values[att] = s->values[i][s->at];
-		slot->tts_isnull[att] = s->isnull[i][s->at];
+		/* columns that are not wanted stay so for all of the chunk's rows */
+		memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
+		slot->tts_tableOid = RelationGetRelid(node->ss.ss_currentRelation);
+	}
+	at = s->at++;
+	for (int i = 0; i < s->n_wanted; i++)
+	{
+		const Wanted *w = &s->wanted[i];
+
+		slot->tts_values[w->att] = w->values[at];
+		slot->tts_isnull[w->att] = w->isnull[at];
 	}
 	ExecStoreVirtualTuple(slot);
-	stbl_address_pack(&slot->tts_tid, src->file_no, src->first_position + s->rows[s->at]);
-	slot->tts_tableOid = RelationGetRelid(node->ss.ss_currentRelation);
-	s->at++;
+	stbl_address_pack(&slot->tts_tid, s->source->file_no, s->source->first_position + s->rows[at]);
 	return slot;
 }
 

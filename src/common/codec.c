@@ -1,7 +1,5 @@
 /* Small pure conversions (common/codec.h). */
-#include <limits.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "common/codec.h"
 
@@ -350,23 +348,6 @@ stbl_time_format(int64_t us, char *out)
 	out = put_digits(out, rest % US_PER_SECOND, 6);
 	*out++ = 'Z';
 	*out = '\0';
-}
-
-uint32_t
-stbl_crc32(uint32_t crc, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	/* zlib takes an unsigned int at a time, and starts anew on NULL */
-	while (len > 0)
-	{
-		uInt		chunk = len > UINT_MAX ? UINT_MAX : (uInt) len;
-
-		crc = (uint32_t) crc32(crc, p, chunk);
-		p += chunk;
-		len -= chunk;
-	}
-	return crc;
 }
 
 static const char z85_digits[] =

@@ -15,7 +15,7 @@ else
 	trap 'rm -rf "$work"' EXIT
 fi
 targets=${*:-$(cd test/fuzz && echo target_*.c | sed 's/target_//g; s/\.c//g')}
-pure="src/common/mem.c src/common/buf.c src/common/error.c src/common/json.c src/common/codec.c
+pure="src/common/mem.c src/common/buf.c src/common/error.c src/common/json.c src/common/codec.c src/common/crc32.c
 	src/parquet/*.c src/delta/schema.c src/delta/stats.c src/delta/action.c src/delta/action_write.c
 	src/delta/dv.c src/delta/guard.c src/delta/checkpoint_read.c src/delta/checkpoint_write.c
 	src/wal/statedoc.c src/wal/statedoc_write.c"

@@ -4,7 +4,7 @@ set -u
 cd "$(dirname "$0")/../.."
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-pure="src/common/mem.c src/common/buf.c src/common/error.c src/common/json.c src/common/codec.c
+pure="src/common/mem.c src/common/buf.c src/common/error.c src/common/json.c src/common/codec.c src/common/crc32.c
 	src/parquet/*.c src/delta/schema.c src/delta/stats.c src/delta/action.c src/delta/action_write.c
 	src/delta/dv.c src/delta/guard.c src/delta/condemn.c src/delta/checkpoint_read.c src/delta/checkpoint_write.c
 	src/wal/statedoc.c src/wal/statedoc_write.c src/store/file.c src/store/file_path.c src/store/file_list.c"

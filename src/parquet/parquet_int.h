@@ -162,6 +162,27 @@ typedef struct StblPqChoice
 
 extern StblPqChoice stbl_pq_choose(StblPqCompressor *c, const StblVec *values, const StblPqDict *dict, bool plain_only, StblBuf *page);
 
+/* page.c: the header of a page; -1 or false: not said */
+typedef struct StblPqPage
+{
+	int64_t		type;
+	int64_t		size;			/* uncompressed */
+	int64_t		stored;			/* compressed */
+	bool		has_crc;
+	uint32_t	crc;
+	bool		has_inner;		/* the struct of its type is there */
+	int64_t		n_values;
+	int64_t		n_nulls;		/* version 2 */
+	int64_t		encoding;
+	int64_t		def_encoding;
+	int64_t		rep_encoding;
+	int64_t		def_len;		/* version 2 */
+	int64_t		rep_len;
+	bool		is_compressed;
+} StblPqPage;
+
+extern bool stbl_pq_parse_page(StblCursor *cur, StblPqPage *h);
+
 /* decode.c: appending n values to out, every slot valid; cur is left behind them */
 extern bool stbl_pq_decode_plain(StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);
 extern bool stbl_pq_decode_dictionary(StblCursor *cur, const StblVec *dict, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);

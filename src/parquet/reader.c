@@ -11,25 +11,6 @@
 
 #include "common/codec.h"
 #include "parquet/parquet_int.h"
-#include "parquet/thrift.h"
-
-typedef struct PageHeader
-{
-	int64_t		type;
-	int64_t		size;			/* uncompressed */
-	int64_t		stored;			/* compressed */
-	bool		has_crc;
-	uint32_t	crc;
-	bool		has_inner;		/* the struct of its type is there */
-	int64_t		n_values;
-	int64_t		n_nulls;		/* version 2 */
-	int64_t		encoding;
-	int64_t		def_encoding;
-	int64_t		rep_encoding;
-	int64_t		def_len;		/* version 2 */
-	int64_t		rep_len;
-	bool		is_compressed;
-} PageHeader;
 
 typedef struct ChunkReader
 {
@@ -62,85 +43,6 @@ not_supported(const StblPqNode *node, const char *what, int64_t encoding, StblEr
 {
 	return stbl_fail(err, STBL_ERR_UNSUPPORTED, "%s of Parquet column \"%s\" have an encoding that is not supported: %s (%lld)", what,
 					 node->name, encoding_name(encoding), (long long) encoding);
-}
-
-/* A varint may hold more than the 32 bits its type promises. */
-static int64_t
-int_field(StblCursor *cur, const StblThriftField *f)
-{
-	int64_t		v = f->type == STBL_T_I32 ? stbl_tr_int(cur) : INT64_MAX;
-
-	if (v < INT32_MIN || v > INT32_MAX)
-	{
-		cur->failed = true;
-		return 0;
-	}
-	return v;
-}
-
-/* DataPageHeader, DictionaryPageHeader, DataPageHeaderV2: the fields have other numbers in each. */
-static void
-parse_inner(StblCursor *cur, PageHeader *h, int64_t type)
-{
-	int			last = 0;
-	StblThriftField f;
-
-	h->has_inner = true;
-	while (stbl_tr_field(cur, &last, &f))
-	{
-		if (f.id == 1)
-			h->n_values = int_field(cur, &f);
-		else if (type != STBL_PQ_PAGE_DATA_V2 && f.id == 2)
-			h->encoding = int_field(cur, &f);
-		else if (type == STBL_PQ_PAGE_DATA && f.id == 3)
-			h->def_encoding = int_field(cur, &f);
-		else if (type == STBL_PQ_PAGE_DATA && f.id == 4)
-			h->rep_encoding = int_field(cur, &f);
-		else if (type == STBL_PQ_PAGE_DATA_V2 && f.id == 2)
-			h->n_nulls = int_field(cur, &f);
-		else if (type == STBL_PQ_PAGE_DATA_V2 && f.id == 4)
-			h->encoding = int_field(cur, &f);
-		else if (type == STBL_PQ_PAGE_DATA_V2 && f.id == 5)
-			h->def_len = int_field(cur, &f);
-		else if (type == STBL_PQ_PAGE_DATA_V2 && f.id == 6)
-			h->rep_len = int_field(cur, &f);
-		else if (type == STBL_PQ_PAGE_DATA_V2 && f.id == 7 && (f.type == STBL_T_TRUE || f.type == STBL_T_FALSE))
-			h->is_compressed = f.type == STBL_T_TRUE;
-		else
-			stbl_tr_skip(cur, f.type, 2);
-	}
-}
-
-static bool
-parse_header(StblCursor *cur, PageHeader *h)
-{
-	int			last = 0;
-	StblThriftField f;
-
-	memset(h, 0, sizeof(*h));
-	h->type = h->size = h->stored = h->n_values = h->encoding = -1;
-	h->def_encoding = h->rep_encoding = STBL_PQ_ENC_RLE;
-	h->is_compressed = true;
-	while (stbl_tr_field(cur, &last, &f))
-	{
-		if (f.id == 1)
-			h->type = int_field(cur, &f);
-		else if (f.id == 2)
-			h->size = int_field(cur, &f);
-		else if (f.id == 3)
-			h->stored = int_field(cur, &f);
-		else if (f.id == 4 && f.type == STBL_T_I32)
-		{
-			h->crc = (uint32_t) int_field(cur, &f);
-			h->has_crc = true;
-		}
-		else if (f.type == STBL_T_STRUCT && f.id == (h->type == STBL_PQ_PAGE_DATA ? 5 : h->type == STBL_PQ_PAGE_DICTIONARY ? 7 :
-													 h->type == STBL_PQ_PAGE_DATA_V2 ? 8 : -1))
-			parse_inner(cur, h, h->type);
-		else
-			stbl_tr_skip(cur, f.type, 1);
-	}
-	return !cur->failed && h->type >= 0 && h->size >= 0 && h->stored >= 0;
 }
 
 /* Most that a byte can expand to; what a page claims beyond is a lie.  0: a codec that is not read. */
@@ -200,7 +102,7 @@ unpack_page(ChunkReader *r, const uint8_t *in, size_t in_len, size_t size, bool 
 }
 
 static bool
-read_dictionary(ChunkReader *r, const PageHeader *h, const uint8_t *in)
+read_dictionary(ChunkReader *r, const StblPqPage *h, const uint8_t *in)
 {
 	const uint8_t *bytes;
 	uint32_t	width;
@@ -371,7 +273,7 @@ decode_values(ChunkReader *r, StblCursor *cur, int64_t encoding, size_t n)
 }
 
 static bool
-read_data_page(ChunkReader *r, const PageHeader *h, const uint8_t *in)
+read_data_page(ChunkReader *r, const StblPqPage *h, const uint8_t *in)
 {
 	StblPqLeafData *out = r->out;
 	const StblPqNode *node = r->node;
@@ -424,11 +326,11 @@ read_data_page(ChunkReader *r, const PageHeader *h, const uint8_t *in)
 static bool
 read_page(ChunkReader *r, StblCursor *cur)
 {
-	PageHeader	h;
+	StblPqPage	h;
 	const uint8_t *in;
 	size_t		at = stbl_cursor_offset(cur);
 
-	if (!parse_header(cur, &h) || (uint64_t) h.stored > stbl_cursor_left(cur))
+	if (!stbl_pq_parse_page(cur, &h) || (uint64_t) h.stored > stbl_cursor_left(cur))
 		return stbl_fail(r->err, STBL_ERR_CORRUPT, "a page of Parquet column \"%s\" is malformed at offset %llu", r->node->name,
 						 (unsigned long long) (r->chunk->offset + at));
 	if (h.size > STBL_PQ_MAX_PAGE_BYTES)
@@ -556,9 +458,9 @@ is_coded(const ChunkReader *r, const uint8_t *data, size_t len)
 	stbl_cursor_init(&cur, data, len);
 	while (n < r->chunk->n_values)
 	{
-		PageHeader	h;
+		StblPqPage	h;
 
-		if (!parse_header(&cur, &h) || (uint64_t) h.stored > stbl_cursor_left(&cur))
+		if (!stbl_pq_parse_page(&cur, &h) || (uint64_t) h.stored > stbl_cursor_left(&cur))
 			return false;
 		(void) stbl_cursor_bytes(&cur, (size_t) h.stored);
 		if (h.type == STBL_PQ_PAGE_DICTIONARY)

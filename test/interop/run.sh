@@ -2,6 +2,7 @@
 # Other engines read our tables row for row, and we read theirs: DuckDB,
 # delta-rs, Polars, pyarrow.  Prints TAP.
 #	run.sh WORKDIR
+#	STBL_INTEROP_SPARK: by Spark too, which takes minutes and a JDK 17
 set -eu
 cd "$(dirname "$0")"
 here=$PWD
@@ -28,4 +29,12 @@ chmod -R a+rX "$work/lake"
 status=0
 "$venv/bin/python" "$here/readers.py" "$work/lake" "$work/run" || status=1
 "$venv/bin/python" "$here/writers.py" "$work/lake" "$work/run" || status=1
+if [ -n "${STBL_INTEROP_SPARK:-}" ]; then
+	spark=${STBL_SPARK_VENV:-$work/spark}
+	if [ ! -x "$spark/bin/python" ]; then
+		python3 -m venv "$spark"
+		"$spark/bin/pip" install -q --disable-pip-version-check pyspark==4.2.0 delta-spark==4.4.0 pyarrow
+	fi
+	"$spark/bin/python" "$here/spark.py" "$work/lake" "$work/run" || status=1
+fi
 exit $status

@@ -794,6 +794,29 @@ test_crc(void)
 
 	OK(stbl_crc32(0, "123456789", 9) == 0xcbf43926, "crc of the check string");
 	OK(stbl_crc32(crc, "56789", 5) == 0xcbf43926, "crc in parts");
+	{
+		uint8_t		bytes[1000];
+		bool		all = true;
+
+		/* whichever way it is had: one byte at a time is the slow way */
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (uint8_t) (i * i * 31 >> 3);
+		for (size_t from = 0; from < 17; from++)
+			for (size_t len = 0; from + len < sizeof(bytes); len++)
+			{
+				uint32_t	slow = (uint32_t) (from * 77777);
+				uint8_t    *exact = malloc(len + 1);
+
+				memcpy(exact, bytes + from, len);
+				exact = realloc(exact, len > 0 ? len : 1);
+				all = all && stbl_crc32(slow, exact, len) == stbl_crc32(slow, bytes + from, len);
+				for (size_t i = 0; i < len; i++)
+					slow = stbl_crc32(slow, exact + i, 1);
+				all = all && slow == stbl_crc32((uint32_t) (from * 77777), exact, len);
+				free(exact);
+			}
+		OK(all, "crc of every length to a thousand is what its bytes give one by one");
+	}
 	OK(stbl_crc32(crc, NULL, 0) == crc && stbl_crc32(crc, "", 0) == crc, "crc of nothing more");
 }
 

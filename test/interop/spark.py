@@ -1,0 +1,64 @@
+"""
+Tables that Spark writes, with each of its Parquet formats, read by PostgreSQL.
+Slow to start: run by a flag.  Prints TAP.
+"""
+import os
+
+import pyarrow.parquet as pq
+from delta import configure_spark_with_delta_pip
+from pyspark.sql import SparkSession
+
+from values import arrow, check, done, lake, readable, rows, table
+
+others = f"{lake}/others"
+os.makedirs(others, exist_ok=True)
+spark = configure_spark_with_delta_pip(
+    SparkSession.builder.master("local[2]").appName("interop")
+    .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
+    .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
+    .config("spark.sql.session.timeZone", "UTC").config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
+    .config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false").config("spark.sql.shuffle.partitions", "2")
+    .config("spark.sql.parquet.int96RebaseModeInWrite", "CORRECTED").config("spark.sql.parquet.datetimeRebaseModeInWrite", "CORRECTED")
+).getOrCreate()
+spark.sparkContext.setLogLevel("ERROR")
+print("#", "Spark", spark.version)
+
+
+
+def cut(r):
+    """Timestamps in milliseconds; those without zone are in microseconds whatever is asked."""
+    return dict(r, ts=r["ts"] and r["ts"].replace(microsecond=r["ts"].microsecond // 1000 * 1000))
+
+
+# ---- Spark writes ----
+
+pq.write_table(arrow("spark"), f"{lake}/source.parquet")
+source = spark.read.parquet(f"{lake}/source.parquet")
+formats = {"int96_snappy": {}, "micros_zstd": {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS", "spark.sql.parquet.compression.codec": "zstd"},
+           "millis_gzip": {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MILLIS", "spark.sql.parquet.compression.codec": "gzip"},
+           "legacy_none": {"spark.sql.parquet.writeLegacyFormat": "true", "spark.sql.parquet.compression.codec": "none"},
+           "lz4_raw": {"spark.sql.parquet.compression.codec": "lz4_raw"}}
+for version in ("PARQUET_1_0", "PARQUET_2_0"):
+    for dictionary in ("true", "false"):
+        for name, conf in formats.items():
+            t = f"spark_{name}_{version[-3]}_{dictionary}".lower()
+            for k, v in conf.items():
+                spark.conf.set(k, v)
+            (source.coalesce(1).write.format("delta").option("parquet.writer.version", version).option("parquet.enable.dictionary", dictionary)
+             .option("parquet.page.size", "4000").option("parquet.page.row.count.limit", "300").save(f"{others}/{t}"))
+            for k in conf:
+                spark.conf.unset(k)
+            readable(others)
+            table(t)
+            check(t, None, [cut(r) for r in rows] if "millis" in t else rows)
+
+path = f"{others}/spark_vectors"
+source.repartition(3).write.format("delta").option("delta.enableDeletionVectors", "true").save(path)
+spark.sql(f"DELETE FROM delta.`{path}` WHERE id % 7 = 3")
+spark.sql(f"UPDATE delta.`{path}` SET s = 'updated' WHERE id % 100 = 1")
+readable(others)
+table("spark_vectors")
+want = [dict(r, s="updated" if r["id"] % 100 == 1 else r["s"]) for r in rows if r["id"] % 7 != 3]
+check("spark_vectors", None, want)
+
+done()

@@ -114,6 +114,12 @@ CREATE FUNCTION supertable_gc(
 COMMENT ON FUNCTION supertable_gc(pg_catalog.regclass, pg_catalog.interval, pg_catalog.interval, pg_catalog.bool)
     IS 'deletes what no retained version and no unfinished mutation needs';
 
+CREATE FUNCTION supertable_drop_storage(server pg_catalog.name, path pg_catalog.text)
+    RETURNS pg_catalog.int8
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 100000;
+COMMENT ON FUNCTION supertable_drop_storage(pg_catalog.name, pg_catalog.text)
+    IS 'deletes all objects of a table on storage; returns how many';
+
 CREATE FUNCTION supertable_storage_probe(
     server pg_catalog.name,
     OUT capability pg_catalog.text,
@@ -143,3 +149,16 @@ COMMENT ON FUNCTION supertable_stat_rows() IS 'rows of the view supertable_stat'
 CREATE VIEW supertable_stat AS SELECT * FROM supertable_stat_rows();
 COMMENT ON VIEW supertable_stat IS 'requests to storage and commits since the server started';
 GRANT SELECT ON supertable_stat TO PUBLIC;
+
+-- Witness rows are the only record of what was committed and not published
+-- yet: the extension and its servers stay until they have served.
+
+CREATE FUNCTION supertable_guard_drop() RETURNS pg_catalog.event_trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION supertable_guard_drop() IS 'refuses to drop what committed changes still need to be published';
+
+CREATE EVENT TRIGGER supertable_guard_drop ON ddl_command_start
+    WHEN TAG IN ('DROP EXTENSION', 'DROP OWNED', 'DROP SCHEMA', 'DROP SERVER')
+    EXECUTE FUNCTION supertable_guard_drop();
+ALTER EVENT TRIGGER supertable_guard_drop ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER supertable_guard_drop IS 'keeps the extension supertable and its servers while committed changes are not published';

@@ -396,6 +396,38 @@ load_by_hint(StblTable *table, StblCall *hint, int64_t deadline_us)
 	return table->current->version > version || read_own_version(table, deadline_us);
 }
 
+static void
+note_begins(int64_t version, bool is_checkpoint, const StblActions *actions, void *arg)
+{
+	*(bool *) arg = stbl_begins_log(actions);
+}
+
+static bool
+begins_log(StblTable *table, int64 version)
+{
+	bool		begins = false;
+
+	return stbl_log_read_versions(table, version, version, note_begins, &begins) && begins;
+}
+
+/*
+ * Without a checkpoint the log begins at version 0, or where storage was
+ * dropped: at the first version that is left, or, while the others are being
+ * deleted, at the last.
+ */
+static void
+find_beginning(StblTable *table, const Listing *listing)
+{
+	if (listing->min_version <= 0)
+		return;
+	if (begins_log(table, listing->min_version))
+		table->current->version = listing->min_version - 1;
+	else if (begins_log(table, listing->max_version))
+		table->current->version = listing->max_version - 1;
+	if (table->current->version >= 0)
+		table->gap = true;
+}
+
 /* Returns the number of a missing version, or -1. */
 static int64
 load_by_listing(StblTable *table, const Listing *listing, int64_t deadline_us)
@@ -418,12 +450,14 @@ load_by_listing(StblTable *table, const Listing *listing, int64_t deadline_us)
 	}
 	if (listing->checkpoint < 0 && listing->max_version < 0)
 		return -1;
+	if (listing->checkpoint < 0)
+		find_beginning(table, listing);
 	hole = read_on(table, NULL, listing->max_version, deadline_us);
 	if (hole >= 0)
 		return hole;
 
 	/* Without its own version there is nothing to know the table by: each refresh then reads it anew. */
-	if (table->current->version == listing->checkpoint)
+	if (listing->checkpoint >= 0 && table->current->version == listing->checkpoint)
 		read_own_version(table, deadline_us);
 	return -1;
 }
@@ -499,6 +533,15 @@ check_supported(const StblTable *table)
 
 	if (s->version < 0)
 		return;
+	if (s->dropped && !table->dropped_ok)
+	{
+		StblError	err;
+
+		stbl_fail(&err, STBL_ERR_STATE, "the storage of table \"%.200s\" was dropped", table->root);
+		stbl_error_detail(&err, "supertable_drop_storage() has deleted it, or is about to.");
+		stbl_error_hint(&err, "A first INSERT or COPY, in a transaction that has not read the table, makes it anew.");
+		stbl_throw(&err);
+	}
 	if (s->protocol.min_reader < 1 || s->protocol.min_reader > 3)
 		refuse(table, psprintf("needs reader version %d", s->protocol.min_reader), "Reader versions 1 to 3 can be read.");
 	for (i = 0; s->protocol.min_reader == 3 && i < s->protocol.n_reader_features; i++)

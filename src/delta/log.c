@@ -182,6 +182,26 @@ stbl_log_checkpoint(const StblLog *log, int64 min, int64 max, int *n_parts)
 	return found;
 }
 
+void
+stbl_require_all_dropped(StblTable *table)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext cxt = AllocSetContextCreate(caller, "supertable log", ALLOCSET_DEFAULT_SIZES);
+	StblLog		log;
+	StblError	err;
+
+	MemoryContextSwitchTo(cxt);
+	stbl_log_list(table, &log);
+	if (log.n != 1 || log.objects[0].name.version != table->current->version)
+	{
+		stbl_fail(&err, STBL_ERR_STATE, "the storage of table \"%.200s\" is being dropped", table->root);
+		stbl_error_hint(&err, "Try again when supertable_drop_storage() has ended; if it was cut short, call it again.");
+		stbl_throw(&err);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(cxt);
+}
+
 /* ---- reading ---- */
 
 static bool

@@ -55,6 +55,12 @@ stbl_snapshot_domains(const StblSnapshot *snapshot, const char *prefix, int *n)
 	return out;
 }
 
+bool
+stbl_snapshot_exists(const StblSnapshot *snapshot)
+{
+	return snapshot->version >= 0 && !snapshot->dropped;
+}
+
 int64
 stbl_snapshot_cutoff(const StblSnapshot *snapshot)
 {

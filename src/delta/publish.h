@@ -98,8 +98,14 @@ extern bool stbl_version_remove(StblVersion *v, const char *path);
 
 extern void stbl_version_domain(StblVersion *v, const char *domain, const char *configuration); /* NULL: remove */
 
-/* Creates the table (base version must be -1). */
+/* Creates the table: on no version, or on dropped storage. */
 extern void stbl_version_create(StblVersion *v, const StblSchema *schema, const char *table_id);
+
+/*
+ * Removes every superfile, and states protocol, metadata and the row ids
+ * given out anew, so that the log can begin with this version.
+ */
+extern void stbl_version_drop(StblVersion *v);
 
 /*
  * Encodes vectors before a version exists (for PREPARED and documents): the

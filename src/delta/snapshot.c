@@ -24,6 +24,8 @@
 #include "utils/memutils.h"
 
 #include "common/pgmem.h"
+#include "delta/condemn.h"
+#include "delta/log.h"
 #include "delta/snapshot_int.h"
 
 #define ROW_TRACKING_DOMAIN "delta.rowTracking"
@@ -196,6 +198,7 @@ snapshot_new(void)
 	s->in_commit_ms = -1;
 	s->row_id_high_water = -1;
 	s->checkpoint_version = -1;
+	s->anew_version = -1;
 	s->refcount = 1;
 	s->files = stbl_strtab_new("supertable files", sizeof(StblFileEntry), cxt);
 	s->domains = stbl_strtab_new("supertable domains", sizeof(StblDomainEntry), cxt);
@@ -288,6 +291,8 @@ set_domain(StblSnapshot *s, const char *domain, const char *configuration)
 	char	   *value = pstrdup(configuration);
 	StblDomainEntry *entry = hash_search(s->domains, &domain, HASH_FIND, NULL);
 
+	if (strcmp(domain, STBL_DROPPED_DOMAIN) == 0)
+		s->dropped = true;
 	if (entry != NULL)
 		pfree(entry->configuration);
 	else
@@ -307,6 +312,8 @@ drop_domain(StblSnapshot *s, const char *domain)
 	char	   *key;
 	char	   *value;
 
+	if (strcmp(domain, STBL_DROPPED_DOMAIN) == 0)
+		s->dropped = false;
 	if (entry == NULL)
 		return;
 	key = entry->domain;
@@ -520,6 +527,8 @@ apply_actions(StblSnapshotState *state, int64_t version, const StblActions *acti
 	const StblCommitInfo *info = &actions->commit_info;
 	int			i;
 
+	if (!from_checkpoint && stbl_begins_log(actions))
+		s->anew_version = version;
 	if (actions->protocol != NULL)
 		set_protocol(state, actions->protocol);
 	if (actions->metadata != NULL)
@@ -566,6 +575,7 @@ snapshot_copy(const StblSnapshot *from)
 		s->in_commit_ms = from->in_commit_ms;
 		s->row_id_high_water = from->row_id_high_water;
 		s->checkpoint_version = from->checkpoint_version;
+		s->anew_version = from->anew_version;
 		for (file = from->first; file != NULL; file = file->next)
 		{
 			StblFileEntry *entry = hash_search(s->files, &file->body->path, HASH_ENTER, NULL);

@@ -59,6 +59,8 @@ typedef struct StblSnapshot
 			   *last;
 	int			refcount;
 	int64_t		checkpoint_version; /* newest checkpoint known, -1 */
+	bool		dropped;		/* its storage was dropped: domain supertable.dropped */
+	int64_t		anew_version;	/* version that began the log anew after that, -1 */
 
 	/* private to snapshot.c */
 	struct MemoryContextData *cxt;
@@ -103,6 +105,7 @@ struct StblTable
 	StblVersionVisitor visitor;	/* or NULL; reset by who set it */
 	void	   *visitor_arg;
 	bool		gap;			/* set when versions were skipped (read from a checkpoint): the visitor has not seen them all */
+	bool		dropped_ok;		/* refresh does not refuse dropped storage; reset by who set it */
 	bool		replaced;		/* set when another metaData.id, or a table that went away, was found */
 };
 
@@ -118,7 +121,8 @@ extern char *stbl_version_key(const StblTable *table, int64_t version);
  * (never NULL; version -1 where there is no table).  Not pinned.  Throws:
  * XX001 for bytes that break the format (object and offset named), 0A000 for
  * a reader feature we do not know, 58030 and its like from the store.
- * Partitioned tables, v2 checkpoints and column mapping are refused with 0A000.
+ * Partitioned tables, v2 checkpoints and column mapping are refused with
+ * 0A000, dropped storage with 55000 unless table->dropped_ok.
  * deadline_us as for store calls.
  */
 extern StblSnapshot *stbl_snapshot_refresh(StblTable *table, int64_t deadline_us);
@@ -139,6 +143,15 @@ extern void stbl_snapshot_forget(StblTable *table);
 extern StblSnapshot *stbl_snapshot_pin(StblSnapshot *snapshot);
 extern void stbl_snapshot_unpin(StblSnapshot *snapshot);
 extern void stbl_snapshot_unpin_all(void);
+
+/* Whether there is a table: some version, and its storage not dropped. */
+extern bool stbl_snapshot_exists(const StblSnapshot *snapshot);
+
+/*
+ * Raises 55000 unless dropping has come to its end, so that a first write may
+ * begin the table anew: nothing of the log is left but the marker.
+ */
+extern void stbl_require_all_dropped(StblTable *table);
 
 extern StblFile *stbl_snapshot_file(const StblSnapshot *snapshot, const char *path);	/* or NULL */
 

@@ -11,6 +11,7 @@
 
 #include "common/json.h"
 #include "common/pgmem.h"
+#include "delta/condemn.h"
 #include "delta/version_int.h"
 
 StblTable *
@@ -127,9 +128,17 @@ stbl_version_domain(StblVersion *v, const char *domain, const char *configuratio
 void
 stbl_version_create(StblVersion *v, const StblSchema *schema, const char *table_id)
 {
-	Assert(v->base->version == -1);
+	Assert(!stbl_snapshot_exists(v->base));
 	v->schema = schema;
 	v->table_id = pstrdup(table_id);
+	if (v->base->dropped)
+		stbl_version_domain(v, STBL_DROPPED_DOMAIN, NULL);
+}
+
+void
+stbl_version_drop(StblVersion *v)
+{
+	v->drop = true;
 }
 
 void
@@ -253,9 +262,14 @@ needed_protocol(StblVersion *v, StblProtocol *out)
 		for (int i = 0; i < v->schema->n_fields; i++)
 			if (v->schema->fields[i].kind == STBL_TIMESTAMP_NTZ)
 				needs_ntz = true;
-		memset(out, 0, sizeof(*out));
-		out->min_reader = 1;
-		out->min_writer = 7;
+		if (v->base->version >= 0)
+			*out = v->base->protocol;
+		else
+		{
+			memset(out, 0, sizeof(*out));
+			out->min_reader = 1;
+			out->min_writer = 7;
+		}
 		add_feature(&out->writer_features, &out->n_writer_features, "domainMetadata");
 		add_feature(&out->writer_features, &out->n_writer_features, "rowTracking");
 		add_feature(&out->writer_features, &out->n_writer_features, "inCommitTimestamp");
@@ -275,7 +289,7 @@ needed_protocol(StblVersion *v, StblProtocol *out)
 		add_feature(&out->reader_features, &out->n_reader_features, "timestampNtz");
 		add_feature(&out->writer_features, &out->n_writer_features, "timestampNtz");
 	}
-	return v->schema != NULL || out->min_reader != v->base->protocol.min_reader ||
+	return v->schema != NULL || v->drop || out->min_reader != v->base->protocol.min_reader ||
 		out->n_writer_features != v->base->protocol.n_writer_features;
 }
 
@@ -356,11 +370,9 @@ loose_stats(StblVersion *v, const char *stats)
 }
 
 static void
-write_change(StblVersion *v, StblBuf *out, const StblChange *c, int64 now_ms)
+write_remove(StblBuf *out, const StblFile *f, int64 now_ms)
 {
-	const StblFile *f = c->file;
 	StblRemove	remove;
-	StblAdd		add;
 
 	memset(&remove, 0, sizeof(remove));
 	remove.path = f->path;
@@ -372,6 +384,15 @@ write_change(StblVersion *v, StblBuf *out, const StblChange *c, int64 now_ms)
 	remove.default_row_commit_version = f->default_row_commit_version;
 	remove.extended = true;
 	stbl_write_remove(out, &remove);
+}
+
+static void
+write_change(StblVersion *v, StblBuf *out, const StblChange *c, int64 now_ms)
+{
+	const StblFile *f = c->file;
+	StblAdd		add;
+
+	write_remove(out, f, now_ms);
 	if (c->all_dead)
 		return;
 
@@ -401,6 +422,10 @@ stbl_version_text(StblVersion *v, StblBuf *out)
 		stbl_write_protocol(out, &protocol);
 	if (v->schema != NULL)
 		write_metadata(v, out);
+	else if (v->drop)
+		stbl_write_metadata(out, &v->base->metadata);
+	for (StblFile *f = v->drop ? v->base->first : NULL; f != NULL; f = f->next)
+		write_remove(out, f, now_ms);
 	foreach(lc, v->changes)
 		write_change(v, out, lfirst(lc), now_ms);
 	foreach(lc, v->adds)
@@ -416,7 +441,7 @@ stbl_version_text(StblVersion *v, StblBuf *out)
 		next_row += n;
 		stbl_write_add(out, &add);
 	}
-	if (next_row != v->base->row_id_high_water + 1)
+	if (next_row != v->base->row_id_high_water + 1 || (v->drop && next_row > 0))
 	{
 		StblDomain	d = {"delta.rowTracking", NULL, false};
 

@@ -32,6 +32,7 @@ struct StblVersion
 	List	   *domains;		/* StblDomain * */
 	const StblSchema *schema;	/* when it creates the table */
 	char	   *table_id;
+	bool		drop;			/* removes every superfile and restates what a log begins with */
 	char		dv_uuid[37];	/* of the vector file, if one is needed */
 	StblBuf		dv_file;
 };

@@ -44,10 +44,12 @@ begin_write(StblModify *m, StblSnapshot *snapshot, CmdType operation)
 
 	if (stbl_txn_schema(m->tt) == NULL)
 	{
-		if (snapshot->version >= 0)
+		if (stbl_snapshot_exists(snapshot))
 			stbl_txn_begin_write(m->tt, &snapshot->schema);
 		else
 		{
+			if (snapshot->dropped)
+				stbl_require_all_dropped(m->table);
 			stbl_columns_schema(m->columns, m->n_columns, &created);
 			stbl_txn_begin_write(m->tt, &created);
 		}
@@ -123,6 +125,8 @@ begin_modify(EState *estate, ResultRelInfo *rinfo, CmdType operation)
 
 	m->tt = stbl_relation_txn(rel, STBL_RESULT_CHECK_AS_USER(rinfo, estate));
 	m->table = stbl_txn_storage(m->tt);
+	if (operation == CMD_INSERT)
+		stbl_txn_may_begin_anew(m->tt);
 	snapshot = stbl_txn_snapshot(m->tt, estate, estate->es_query_cxt);
 	stbl_check_writer_protocol(m->table, snapshot);
 	m->has_constraints = rel->rd_att->constr != NULL;

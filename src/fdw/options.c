@@ -211,6 +211,26 @@ stbl_server_store(Oid server_oid, Oid userid)
 	return stbl_store_open(url, options, n);
 }
 
+StblTable *
+stbl_server_table(Oid server_oid, const char *path, Oid userid)
+{
+	ForeignServer *server = GetForeignServer(server_oid);
+	StblStore  *store;
+
+	if (STBL_SERVER_ACLCHECK(server_oid, userid, ACL_USAGE) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, server->servername);
+	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, "supertable") != 0)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("server \"%s\" is not a server of the foreign data wrapper supertable", server->servername)));
+	check_path(path);
+	store = stbl_server_store(server_oid, userid);
+	if (store == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("server \"%s\" has no storage attached", server->servername),
+						errhint("Use ALTER SERVER ... OPTIONS (ADD url '...').")));
+	return stbl_table_open(store, path);
+}
+
 bool
 stbl_is_supertable(Oid relid, Oid *server_oid)
 {

@@ -13,6 +13,13 @@
  */
 extern StblTable *stbl_relation_table(unsigned int relid, unsigned int userid, bool for_recovery);
 
+/*
+ * The table at a path of a server: its user needs USAGE.  Throws 42809 for
+ * another wrapper's server, 22023 for a path that cannot be one, 55000 where
+ * the server has no url.
+ */
+extern StblTable *stbl_server_table(unsigned int server_oid, const char *path, unsigned int userid);
+
 /* The store of a server, for the probe and drop_storage. */
 extern StblStore *stbl_server_store(unsigned int server_oid, unsigned int userid);
 

@@ -44,7 +44,7 @@ set_up_columns(StblSource *s)
 		bool		is_tested = bms_is_member(column->attnum, tested);
 		bool		is_wanted = bms_is_member(column->attnum, s->wanted);
 
-		if (s->snapshot->version >= 0)
+		if (stbl_snapshot_exists(s->snapshot))
 		{
 			if (j < 0)
 				ereport(ERROR,
@@ -119,7 +119,7 @@ stbl_source_begin(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
 	s->parts = stbl_txn_own_parts(s->tt, s->curcid, &s->n_parts);
 	s->truncated = stbl_txn_truncated_version(s->tt, s->curcid);
 	s->next_file = not_truncated(s, s->snapshot->first);
-	if (s->snapshot->version < 0 && s->n_parts == 0)
+	if (!stbl_snapshot_exists(s->snapshot) && s->n_parts == 0)
 		ereport(NOTICE,
 				(errmsg("supertable \"%s\" has no data on storage yet", RelationGetRelationName(rel)),
 				 errdetail("The first write creates it at \"%s\".", s->table->root)));

@@ -120,14 +120,12 @@ check_base(StblVersion *v, CommitArg *arg)
 	StblSnapshot *base = stbl_version_base(v);
 	StblTruncation *t = stbl_txn_truncation(tt);
 
-	if (base->version >= 0 && tt->table_id != NULL && strcmp(base->metadata.id, tt->table_id) != 0)
-		arg->replaced = true;
-	if (base->version < 0 && tt->table_id != NULL)
+	if (tt->table_id != NULL && (!stbl_snapshot_exists(base) || strcmp(base->metadata.id, tt->table_id) != 0))
 		arg->replaced = true;
 	arg->condemned = is_condemned(tt, base);
 	if (arg->replaced || arg->condemned)
 		return STBL_BUILD_REFUSE;
-	if (base->version >= 0 && tt->schema != NULL && !schema_fits(tt, &base->schema, &arg->schema_err))
+	if (stbl_snapshot_exists(base) && tt->schema != NULL && !schema_fits(tt, &base->schema, &arg->schema_err))
 		return STBL_BUILD_REFUSE;
 	if (t != NULL && !stbl_truncate_check(tt->table, t->seen, base, tt->wal_id, &arg->conflict, &arg->conflict_path))
 	{
@@ -160,7 +158,7 @@ build_one_phase(StblVersion *v, void *arg_p)
 
 	if (check_base(v, arg) != STBL_BUILD_PUBLISH)
 		return STBL_BUILD_REFUSE;
-	if (stbl_version_base(v)->version < 0)
+	if (!stbl_snapshot_exists(stbl_version_base(v)))
 	{
 		char		table_id[37];
 
@@ -218,7 +216,7 @@ build_create(StblVersion *v, void *arg_p)
 	CommitArg  *arg = arg_p;
 	char		table_id[37];
 
-	if (stbl_version_base(v)->version >= 0)
+	if (stbl_snapshot_exists(stbl_version_base(v)))
 		return STBL_BUILD_NOTHING;
 	stbl_new_uuid(table_id);
 	stbl_version_create(v, arg->tt->schema, table_id);
@@ -312,7 +310,7 @@ ensure_table(StblTxnTable *tt)
 
 	if (tt->table->current == NULL)
 		(void) stbl_snapshot_refresh(tt->table, 0);
-	if (tt->table->current->version < 0)
+	if (!stbl_snapshot_exists(tt->table->current))
 	{
 		memset(&arg, 0, sizeof(arg));
 		arg.tt = tt;
@@ -781,8 +779,10 @@ checkpoint_if_due(StblTable *table)
 	StblSnapshot *s = table->current;
 	StblError	err;
 
-	if (s == NULL || stbl_checkpoint_interval <= 0 ||
-		s->version - Max(s->checkpoint_version, 0) < stbl_checkpoint_interval)
+	if (s == NULL || stbl_checkpoint_interval <= 0)
+		return;
+	/* A log that begins after 0 cannot be read by others without a checkpoint. */
+	if (s->version - Max(s->checkpoint_version, 0) < stbl_checkpoint_interval && s->checkpoint_version >= s->anew_version)
 		return;
 	if (!stbl_guarded(write_checkpoint, table, &err))
 	{

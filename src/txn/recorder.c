@@ -337,7 +337,12 @@ stbl_txn_forget(void)
 	ListCell   *lc;
 
 	foreach(lc, stbl_txn_tables)
-		stbl_rows_free(lfirst(lc));
+	{
+		StblTxnTable *tt = lfirst(lc);
+
+		stbl_rows_free(tt);
+		tt->table->dropped_ok = false;
+	}
 	stbl_txn_tables = NIL;
 	generation++;
 	stbl_snapshot_unpin_all();
@@ -372,7 +377,7 @@ stbl_txn_has_changes(void)
 void
 stbl_txn_check_table_id(StblTxnTable *tt, StblSnapshot *snapshot)
 {
-	const char *id = snapshot->version >= 0 ? snapshot->metadata.id : NULL;
+	const char *id = stbl_snapshot_exists(snapshot) ? snapshot->metadata.id : NULL;
 
 	if (tt->table_id == NULL)
 	{
@@ -450,6 +455,13 @@ forget_statement(void *arg)
 		return;
 	stbl_snapshot_unpin(st->snapshot);
 	st->tt->statements = list_delete_ptr(st->tt->statements, st);
+}
+
+void
+stbl_txn_may_begin_anew(StblTxnTable *tt)
+{
+	if (tt->table_id == NULL)
+		tt->table->dropped_ok = true;
 }
 
 /* What a statement that begins now reads; not pinned. */

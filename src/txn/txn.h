@@ -47,6 +47,12 @@ extern StblSnapshot *stbl_txn_snapshot(StblTxnTable *tt, void *statement, struct
  */
 extern void stbl_txn_publish_owed(StblTxnTable *tt);
 
+/*
+ * Before the snapshot of a statement that only adds rows: a transaction that
+ * has not met the table yet may begin it anew where its storage was dropped.
+ */
+extern void stbl_txn_may_begin_anew(StblTxnTable *tt);
+
 /* ---- row addresses ---- */
 
 /*

@@ -300,7 +300,7 @@ check_work(void *arg_p)
 	StblStateDoc *doc = &c->w->settle->doc->doc;
 	StblError	err;
 
-	if (c->base->version < 0 || (doc->table_id != NULL && strcmp(doc->table_id, c->base->metadata.id) != 0))
+	if (!stbl_snapshot_exists(c->base) || (doc->table_id != NULL && strcmp(doc->table_id, c->base->metadata.id) != 0))
 	{
 		stbl_fail(&err, STBL_ERR_STATE, "mutation %s belongs to another table", doc->wal_id);
 		stbl_error_detail(&err, "Table \"%s\" was removed, or removed and created anew, since.", arg->table->root);

@@ -23,6 +23,7 @@
 #include "wal/witness.h"
 
 #define ANUM_WAL_ID 1
+#define ANUM_SERVER 2
 #define ANUM_ROOT 3
 #define N_COLUMNS 5
 
@@ -147,6 +148,37 @@ stbl_witness_list(const char *root, int *n)
 	table_close(rel, AccessShareLock);
 	qsort(ids, *n, sizeof(char *), compare_ids);
 	return ids;
+}
+
+StblWitnessPlace *
+stbl_witness_places(Oid server, int *n)
+{
+	Relation	rel = table_open(stbl_internal_table("witness"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf, 0, NULL);
+	HeapTuple	tuple;
+	int			cap = 4;
+	StblWitnessPlace *places = palloc(sizeof(StblWitnessPlace) * cap);
+
+	*n = 0;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Oid			at = DatumGetObjectId(heap_getattr(tuple, ANUM_SERVER, RelationGetDescr(rel), &isnull));
+		char	   *root = TextDatumGetCString(heap_getattr(tuple, ANUM_ROOT, RelationGetDescr(rel), &isnull));
+		int			i = 0;
+
+		while (i < *n && (places[i].server != at || strcmp(places[i].root, root) != 0))
+			i++;
+		if (i < *n || (OidIsValid(server) && at != server))
+			continue;
+		if (*n == cap)
+			places = repalloc(places, sizeof(StblWitnessPlace) * (cap *= 2));
+		places[*n].server = at;
+		places[(*n)++].root = root;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return places;
 }
 
 /* ---- locks ---- */

@@ -33,6 +33,15 @@ extern bool stbl_witness_exists(const char *wal_id);
 /* wal_ids witnessed for a root (NULL: all), sorted; palloc'd array of palloc'd strings. */
 extern char **stbl_witness_list(const char *root, int *n);
 
+/* The servers and roots of all witness rows, each pair once; server InvalidOid: of any. */
+typedef struct StblWitnessPlace
+{
+	unsigned int server;
+	char	   *root;
+} StblWitnessPlace;
+
+extern StblWitnessPlace *stbl_witness_places(unsigned int server, int *n);
+
 /*
  * Deletes a witness row whose document is COMPLETE or gone.  Does not wait:
  * one that another session deletes just now is left to it.

@@ -55,9 +55,9 @@ sub stop_at
 	for (1 .. 400)
 	{
 		sleep(0.05);
-		for my $p (split /\n/, sql($node, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND state = 'active'"))
+		for my $p (split /\n/, sql($node, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()"))
 		{
-			$stopped = $p if read_file("/proc/$p/stat") =~ /\) T /;
+			$stopped = $p if (eval { read_file("/proc/$p/stat") } // '') =~ /\) T /;
 		}
 		return 1 if $stopped;
 	}
@@ -196,7 +196,7 @@ like(go_on(), qr/told 00000/, '... it publishes it');
 is(sql($node, "SELECT count(*), sum(id) FROM s"), '12|355', '... every row is there');
 
 # a load that uploads early, slower than grace
-ok(stop_at(6, "SET supertable.row_group_rows = 100; SET supertable.superfile_size = '1kB'; INSERT INTO s SELECT i, 'load' FROM generate_series(1001, 1500) i"), 'G6: a load is stopped between two uploads');
+ok(stop_at(6, "SET supertable.row_group_rows = 100; SET supertable.superfile_size = '1kB'; INSERT INTO s SELECT i, md5(i::text) FROM generate_series(1001, 1500) i"), 'G6: a load is stopped between two uploads');
 is(gc('s', ", grace => '0'"), '1|0|0|0', '... gc spares what it has uploaded');
 like(go_on(), qr/told 00000/, '... it commits');
 is(sql($node, "SELECT count(*) FROM s"), '512', '... every row is there');
@@ -233,5 +233,66 @@ ok(!-e $freed, '... and leaves no stray version');
 is(sum('o'), '10|55', 'L38: what it was not told is not there, what others wrote is');
 sql($node, "INSERT INTO o VALUES (100, 'again')");
 is(sum('o'), '11|155', '... the retry is there');
+
+# ---- dropped storage ----
+
+sub drop_storage { return sql($node, "SELECT supertable_drop_storage('lake', '$_[0]')"); }
+sub everything { my ($t) = @_; return join ' ', sort map { s{^\Q$lake/$t/\E}{}r } split /\n/, `find $lake/$t -type f`; }
+
+table('x', 10);
+sql($node, "SET supertable.checkpoint_interval = 2; BEGIN; INSERT INTO heap VALUES (1); UPDATE x SET v = 'new' WHERE id = 1; COMMIT; DELETE FROM x WHERE id = 2; DELETE FROM x WHERE id = 3");
+write_file("$lake/x/nested/_delta_log/00000000000000000000.json", 'of another table');
+my @before = split / /, everything('x');
+my ($rc, $out, $err);
+ok(stop_at(2, "BEGIN; SELECT count(*) FROM x; INSERT INTO x VALUES (500, 'late'); COMMIT"), 'a writer is under way while storage is dropped');
+my $n_objects = drop_storage('x');
+cmp_ok($n_objects, '>=', @before - 1, "drop_storage deletes $n_objects objects");
+like(everything('x'), qr{^_delta_log/\d+\.json nested/\S+$}, 'all but the version that says so, and what lies deeper');
+like(go_on(), qr/ERROR:  55000: the storage of table.*was dropped.*told 55000|told 55000/s, 'the writer meets it: 55000');
+drop_storage('x');
+($rc, $out, $err) = sql_err($node, 'SELECT * FROM x');
+like($err, qr/ERROR:  55000: the storage of table/, 'so does a reader');
+($rc, $out, $err) = sql_err($node, "UPDATE x SET v = 'w'");
+like($err, qr/ERROR:  55000: /, 'and one that changes rows');
+($rc, $out, $err) = sql_err($node, "SELECT supertable_gc('x')");
+like($err, qr/ERROR:  55000: /, 'and gc');
+like(everything('x'), qr{^_delta_log/\d+\.json nested/\S+$}, 'a second call takes what the writer left, and keeps such a version');
+my ($marker) = everything('x') =~ /(\d+)\.json /;
+sql($node, "INSERT INTO x VALUES (7, 'anew')");
+is(sum('x'), '1|7', 'a first write begins the table anew');
+ok(-e sprintf("$lake/x/_delta_log/%020d.json", $marker + 1), '... at the next version');
+ok(-e sprintf("$lake/x/_delta_log/%020d.checkpoint.parquet", $marker + 1), '... with a checkpoint, for other engines');
+is(sql($peer, "CREATE FOREIGN TABLE x (id int, v text) SERVER lake OPTIONS (path 'x'); SELECT count(*), sum(id) FROM x"), '1|7', '... and others read it');
+unlink sprintf("$lake/x/_delta_log/%020d.checkpoint.parquet", $marker + 1), "$lake/x/_delta_log/_last_checkpoint";
+is(sum('x'), '1|7', '... without the checkpoint, too');
+my ($old_id, $new_id) = map { read_file(sprintf("$lake/x/_delta_log/%020d.json", $_)) =~ /"metaData":\{"id":"([^"]+)/ } $marker, $marker + 1;
+isnt($new_id, $old_id, '... with another metaData.id');
+sql($node, "BEGIN; INSERT INTO heap VALUES (1); UPDATE x SET v = 'again' WHERE id = 7; COMMIT");
+is(sql($node, 'SELECT id, v FROM x'), '7|again', '... and it is a table like any');
+drop_storage('x');
+age(2 * $day, glob "$lake/x/_delta_log/*.json");
+is(drop_storage('x'), 1, 'a day later the version goes, too');
+is(everything('x'), 'nested/_delta_log/00000000000000000000.json', '... and nothing is left of the table');
+is(drop_storage('x'), 0, 'G5: nothing more to do');
+sql($node, "INSERT INTO x VALUES (8, 'once more')");
+is(sum('x'), '1|8', 'a table made there is a new one');
+
+# refused while a document is unsettled; L44: and so are the extension and its servers
+table('y', 10);
+($rc, $out, $err) = sql_err($node, faults('kill_before', 4) . "BEGIN; INSERT INTO heap VALUES (44); UPDATE y SET v = 'owed' WHERE id = 1; COMMIT");
+wait_up($node);
+is(sql($node, 'SELECT count(*) FROM heap WHERE i = 44'), 1, 'L44: committed, and owed');
+for my $drop ("SELECT supertable_drop_storage('lake', 'y')", 'DROP EXTENSION supertable CASCADE', 'DROP SERVER lake CASCADE',
+	'DROP SCHEMA public CASCADE', 'DROP OWNED BY CURRENT_USER CASCADE')
+{
+	($rc, $out, $err) = sql_err($node, "SET session_replication_role = replica; $drop");
+	like($err, qr/ERROR:  (55006|2BP01): /, "L44: refused: $drop");
+}
+like($err, qr/55006/, 'L44: by the guard');
+is(sum('y'), '10|55', 'L44: the table is in use as before');
+sql($node, "SELECT supertable_recover('y')");
+is(sql($node, "SELECT v FROM y WHERE id = 1"), 'owed', 'L44: what was owed is published');
+cmp_ok(drop_storage('y'), '>', 3, 'settled, the storage can be dropped');
+is(sql($node, "DROP EXTENSION supertable CASCADE; SELECT 'dropped'"), 'dropped', 'L44: and the extension');
 
 done_testing();

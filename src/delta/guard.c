@@ -127,6 +127,7 @@ parse_prepared(StblMem *mem, const StblJson *json, StblGuard *guard, StblError *
 {
 	const char *created = stbl_json_get_str(json, "created_at");
 	const StblJson *truncates = stbl_json_get(json, "truncates");
+	const StblJson *columns = stbl_json_get(json, "columns");
 
 	if (truncates != NULL)
 	{
@@ -134,6 +135,8 @@ parse_prepared(StblMem *mem, const StblJson *json, StblGuard *guard, StblError *
 			return stbl_fail(err, STBL_ERR_CORRUPT, "key \"truncates\" is not a version");
 		guard->truncates = truncates->integer;
 	}
+	if (columns != NULL && !stbl_columns_parse(mem, columns, &guard->columns, err))
+		return false;
 	if (created == NULL || !stbl_time_parse(created, strlen(created), &guard->created_us))
 		return stbl_fail(err, STBL_ERR_CORRUPT, "key \"created_at\" is missing or not a time");
 	return need_str(mem, json, "op_kind", &guard->op_kind, err) &&
@@ -223,6 +226,11 @@ stbl_guard_write(StblMem *mem, const StblGuard *guard)
 		stbl_coordinator_write(&out, &guard->coordinator);
 		if (guard->truncates >= 0)
 			stbl_buf_printf(&out, ",\"truncates\":%lld", (long long) guard->truncates);
+		if (guard->columns.n_fields > 0)
+		{
+			stbl_buf_puts(&out, ",\"columns\":");
+			stbl_schema_write(mem, &out, &guard->columns);
+		}
 		stbl_buf_puts(&out, ",\"targets\":");
 		stbl_targets_write(&out, guard->targets, guard->n_targets);
 	}

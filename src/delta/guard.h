@@ -2,7 +2,7 @@
  * What a mutation leaves in the manifest: domain `supertable.wal.<wal_id>`,
  * and the pieces it shares with the state document.  Pure.
  *
- *	{"state":"PREPARED","created_at":T,"op_kind":K,"table_id":I,"coordinator":{...},["truncates":V,]"targets":[...]}
+ *	{"state":"PREPARED","created_at":T,"op_kind":K,"table_id":I,"coordinator":{...},["truncates":V,]["columns":{...},]"targets":[...]}
  *	{"state":"APPLIED"}		published; stays until the document is COMPLETE or gone;
  *							of a request, with "not_found":[ids] where targets were gone already
  *	{"state":"ABORTED","reason":R}	forced to roll back; likewise
@@ -11,6 +11,7 @@
 #define STBL_GUARD_H
 
 #include "delta/action.h"
+#include "delta/schema.h"
 
 #define STBL_GUARD_PREFIX "supertable.wal."
 #define STBL_ID_TEXT 33			/* 32 hex digits and NUL */
@@ -50,6 +51,7 @@ typedef struct StblGuard
 	char	   *table_id;
 	StblCoordinator coordinator;	/* PREPARED */
 	int64_t		truncates;		/* TRUNCATE: all superfiles that were live in this version, beside targets; -1: none */
+	StblSchema	columns;		/* PREPARED: those it adds to the schema */
 	int			n_targets;
 	StblTarget *targets;
 	char	   *reason;			/* ABORTED */

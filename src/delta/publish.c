@@ -389,6 +389,19 @@ stbl_conflict_check(StblTable *table, StblSnapshot *snapshot, const char *path,
 	return true;
 }
 
+bool
+stbl_schema_is_held(StblSnapshot *snapshot, const char *own_id, StblConflict *conflict)
+{
+	const char **wal_ids;
+	int			n;
+	StblGuard  *guards = prepared_guards(snapshot, own_id, &wal_ids, &n);
+
+	for (int i = 0; i < n; i++)
+		if (guards[i].columns.n_fields > 0)
+			return blame(conflict, &guards[i], wal_ids[i]);
+	return false;
+}
+
 /* ---- TRUNCATE ---- */
 
 static int64

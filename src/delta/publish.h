@@ -98,6 +98,15 @@ extern bool stbl_version_remove(StblVersion *v, const char *path);
 
 extern void stbl_version_domain(StblVersion *v, const char *domain, const char *configuration); /* NULL: remove */
 
+/*
+ * Adds to the schema those of the columns that the base lacks.  False, with
+ * err set, where it has one of another type, or not nullable.
+ */
+extern bool stbl_version_add_columns(StblVersion *v, const StblSchema *columns, StblError *err);
+
+/* Whether a schema can take the columns: it lacks each, or has one like it. */
+extern bool stbl_schema_takes(const StblSchema *schema, const StblSchema *columns, const char *root, StblError *err);
+
 /* Creates the table: on no version, or on dropped storage. */
 extern void stbl_version_create(StblVersion *v, const StblSchema *schema, const char *table_id);
 
@@ -126,7 +135,8 @@ typedef enum StblConflictKind
 	STBL_CONFLICT_NONE,
 	STBL_CONFLICT_GONE,			/* the superfile is not live any more */
 	STBL_CONFLICT_CHANGED,		/* a row was changed by a version published since */
-	STBL_CONFLICT_PREPARED		/* a row is in an undecided mutation: wal_id, coordinator */
+	STBL_CONFLICT_PREPARED,		/* a row is in an undecided mutation: wal_id, coordinator */
+	STBL_CONFLICT_SCHEMA		/* the schema was changed by a version published since */
 } StblConflictKind;
 
 typedef struct StblConflict
@@ -138,6 +148,9 @@ typedef struct StblConflict
 
 extern bool stbl_conflict_check(StblTable *table, StblSnapshot *snapshot, const char *path,
 								const struct roaring_bitmap_s *rows, const char *own_id, StblConflict *conflict);
+
+/* Whether an undecided mutation other than own_id changes the schema: a conflict for one that would change it too. */
+extern bool stbl_schema_is_held(StblSnapshot *snapshot, const char *own_id, StblConflict *conflict);
 
 /*
  * Conflicts of a TRUNCATE with a snapshot: false unless all superfiles of the

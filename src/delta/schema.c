@@ -158,17 +158,14 @@ check_names(StblMem *mem, const StblSchema *schema, StblError *err)
 }
 
 bool
-stbl_schema_parse(StblMem *mem, const char *text, size_t len, StblSchema *schema, StblError *err)
+stbl_schema_from_json(StblMem *mem, const StblJson *json, StblSchema *schema, StblError *err)
 {
-	StblJson   *json = stbl_json_parse(mem, text, len, err);
 	StblJson   *fields;
 	const char *type;
 	size_t		i;
 
 	schema->n_fields = 0;
 	schema->fields = NULL;
-	if (json == NULL)
-		return false;
 	type = stbl_json_get_str(json, "type");
 	fields = stbl_json_get(json, "fields");
 	if (type == NULL || strcmp(type, "struct") != 0 || fields == NULL || fields->type != STBL_JSON_ARRAY ||
@@ -180,6 +177,35 @@ stbl_schema_parse(StblMem *mem, const char *text, size_t len, StblSchema *schema
 			return false;
 	schema->n_fields = (int) fields->n;
 	return check_names(mem, schema, err);
+}
+
+bool
+stbl_schema_parse(StblMem *mem, const char *text, size_t len, StblSchema *schema, StblError *err)
+{
+	StblJson   *json = stbl_json_parse(mem, text, len, err);
+
+	schema->n_fields = 0;
+	schema->fields = NULL;
+	return json != NULL && stbl_schema_from_json(mem, json, schema, err);
+}
+
+bool
+stbl_field_same_type(const StblField *a, const StblField *b)
+{
+	return a->kind == b->kind && a->is_array == b->is_array &&
+		(a->kind != STBL_DECIMAL || (a->precision == b->precision && a->scale == b->scale));
+}
+
+bool
+stbl_columns_parse(StblMem *mem, const StblJson *json, StblSchema *columns, StblError *err)
+{
+	if (!stbl_schema_from_json(mem, json, columns, err))
+		return false;
+	for (int i = 0; i < columns->n_fields; i++)
+		if (!columns->fields[i].nullable || columns->fields[i].kind == STBL_OTHER)
+			return stbl_fail(err, STBL_ERR_CORRUPT, "column \"%.100s\" cannot be added: it is not nullable, or has an unknown type",
+							 columns->fields[i].name);
+	return columns->n_fields > 0 || stbl_fail(err, STBL_ERR_CORRUPT, "no columns are named");
 }
 
 int

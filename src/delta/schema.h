@@ -47,6 +47,11 @@ typedef struct StblSchema
 } StblSchema;
 
 extern bool stbl_schema_parse(StblMem *mem, const char *text, size_t len, StblSchema *schema, StblError *err);
+extern bool stbl_schema_from_json(StblMem *mem, const StblJson *json, StblSchema *schema, StblError *err);
+extern bool stbl_field_same_type(const StblField *a, const StblField *b);
+
+/* Columns that a mutation adds to a schema: a struct of at least one, each nullable, of a type we write. */
+extern bool stbl_columns_parse(StblMem *mem, const StblJson *json, StblSchema *columns, StblError *err);
 extern void stbl_schema_write(StblMem *mem, StblBuf *out, const StblSchema *schema);
 extern int	stbl_schema_find(const StblSchema *schema, const char *name);	/* exact name; -1 */
 

@@ -141,6 +141,49 @@ stbl_version_drop(StblVersion *v)
 	v->drop = true;
 }
 
+bool
+stbl_schema_takes(const StblSchema *schema, const StblSchema *columns, const char *root, StblError *err)
+{
+	for (int i = 0; i < columns->n_fields; i++)
+	{
+		const StblField *f = &columns->fields[i];
+		int			j = stbl_schema_find(schema, f->name);
+		char		ours[64],
+					theirs[64];
+
+		if (j < 0 || (stbl_field_same_type(&schema->fields[j], f) && schema->fields[j].nullable))
+			continue;
+		stbl_field_type_name(f, ours, sizeof(ours));
+		stbl_field_type_name(&schema->fields[j], theirs, sizeof(theirs));
+		stbl_fail(err, STBL_ERR_SCHEMA, "column \"%.100s\" cannot be added to table \"%s\"", f->name, root);
+		stbl_error_detail(err, "The table has such a column by now: %s%s; to be added was %s.", theirs,
+						  schema->fields[j].nullable ? "" : " not null", ours);
+		return false;
+	}
+	return true;
+}
+
+bool
+stbl_version_add_columns(StblVersion *v, const StblSchema *columns, StblError *err)
+{
+	StblSchema *all = &v->columns;
+
+	if (!stbl_schema_takes(&v->base->schema, columns, v->table->root, err) ||
+		!stbl_schema_takes(all, columns, v->table->root, err))
+		return false;
+	for (int i = 0; i < columns->n_fields; i++)
+	{
+		const StblField *f = &columns->fields[i];
+
+		if (stbl_schema_find(&v->base->schema, f->name) >= 0 || stbl_schema_find(all, f->name) >= 0)
+			continue;
+		all->fields = all->n_fields == 0 ? palloc(sizeof(StblField)) :
+			repalloc(all->fields, sizeof(StblField) * (all->n_fields + 1));
+		all->fields[all->n_fields++] = *f;
+	}
+	return true;
+}
+
 void
 stbl_dv_place(StblMem *mem, const roaring_bitmap_t *bitmap, StblBuf *file, const char *uuid, StblDv *out)
 {
@@ -240,6 +283,15 @@ add_feature(char ***features, int *n, const char *name)
 	*features = copy;
 }
 
+static bool
+has_ntz(const StblSchema *schema)
+{
+	for (int i = 0; schema != NULL && i < schema->n_fields; i++)
+		if (schema->fields[i].kind == STBL_TIMESTAMP_NTZ)
+			return true;
+	return false;
+}
+
 /*
  * The protocol of the base plus what this version needs; true if that is
  * another than the base's, so that it must be written.
@@ -248,7 +300,7 @@ static bool
 needed_protocol(StblVersion *v, StblProtocol *out)
 {
 	bool		needs_dv = false;
-	bool		needs_ntz = false;
+	bool		needs_ntz;
 	ListCell   *lc;
 
 	foreach(lc, v->changes)
@@ -257,11 +309,9 @@ needed_protocol(StblVersion *v, StblProtocol *out)
 	foreach(lc, v->adds)
 		if (((StblAdd *) lfirst(lc))->dv != NULL)
 			needs_dv = true;
+	needs_ntz = has_ntz(v->schema) || has_ntz(&v->columns);
 	if (v->schema != NULL)
 	{
-		for (int i = 0; i < v->schema->n_fields; i++)
-			if (v->schema->fields[i].kind == STBL_TIMESTAMP_NTZ)
-				needs_ntz = true;
 		if (v->base->version >= 0)
 			*out = v->base->protocol;
 		else
@@ -350,6 +400,25 @@ write_metadata(StblVersion *v, StblBuf *out)
 	stbl_write_metadata(out, &meta);
 }
 
+/* The base's metadata, with the new columns behind those it has. */
+static void
+write_wider_metadata(StblVersion *v, StblBuf *out)
+{
+	StblMetadata meta = v->base->metadata;
+	const StblSchema *old = &v->base->schema;
+	StblSchema	wider;
+	StblBuf		schema;
+
+	wider.n_fields = old->n_fields + v->columns.n_fields;
+	wider.fields = palloc(sizeof(StblField) * wider.n_fields);
+	memcpy(wider.fields, old->fields, sizeof(StblField) * old->n_fields);
+	memcpy(wider.fields + old->n_fields, v->columns.fields, sizeof(StblField) * v->columns.n_fields);
+	stbl_buf_init(&schema, v->mem);
+	stbl_schema_write(v->mem, &schema, &wider);
+	meta.schema_string = (char *) schema.data;
+	stbl_write_metadata(out, &meta);
+}
+
 /* tightBounds must be false beside a vector. */
 static char *
 loose_stats(StblVersion *v, const char *stats)
@@ -424,6 +493,8 @@ stbl_version_text(StblVersion *v, StblBuf *out)
 		write_metadata(v, out);
 	else if (v->drop)
 		stbl_write_metadata(out, &v->base->metadata);
+	else if (v->columns.n_fields > 0)
+		write_wider_metadata(v, out);
 	for (StblFile *f = v->drop ? v->base->first : NULL; f != NULL; f = f->next)
 		write_remove(out, f, now_ms);
 	foreach(lc, v->changes)

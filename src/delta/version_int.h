@@ -31,6 +31,7 @@ struct StblVersion
 	List	   *changes;		/* StblChange * */
 	List	   *domains;		/* StblDomain * */
 	const StblSchema *schema;	/* when it creates the table */
+	StblSchema	columns;		/* added to the base's schema */
 	char	   *table_id;
 	bool		drop;			/* removes every superfile and restates what a log begins with */
 	char		dv_uuid[37];	/* of the vector file, if one is needed */

@@ -9,6 +9,8 @@
 #include "access/htup_details.h"
 #include "common/int.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
 #include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
@@ -125,10 +127,51 @@ set_field_type(StblColumn *column)
 	}
 }
 
+/* The option column_name, or the column's own name. */
+static char *
+stored_name(Form_pg_attribute att)
+{
+	ListCell   *lc;
+
+	foreach(lc, GetForeignColumnOptions(att->attrelid, att->attnum))
+	{
+		DefElem    *def = lfirst(lc);
+
+		if (strcmp(def->defname, "column_name") == 0)
+			return defGetString(def);
+	}
+	return pstrdup(NameStr(att->attname));
+}
+
+static int
+compare_stored_names(const void *a, const void *b)
+{
+	return strcmp((*(const StblColumn *const *) a)->field.name, (*(const StblColumn *const *) b)->field.name);
+}
+
+/* Two columns of a foreign table must not stand for one of the storage. */
+static void
+check_stored_names(StblColumn *columns, int n)
+{
+	StblColumn **sorted = palloc(sizeof(StblColumn *) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+		sorted[i] = &columns[i];
+	qsort(sorted, n, sizeof(StblColumn *), compare_stored_names);
+	for (int i = 1; i < n; i++)
+		if (strcmp(sorted[i - 1]->field.name, sorted[i]->field.name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("columns \"%s\" and \"%s\" stand for the same stored column", sorted[i - 1]->name, sorted[i]->name),
+					 errhint("Set or drop their option \"column_name\".")));
+	pfree(sorted);
+}
+
 static void
 init_column(StblColumn *column, Form_pg_attribute att)
 {
 	int32		typmod = att->atttypmod;
+	char	   *stored;
 
 	column->attnum = att->attnum;
 	column->name = pstrdup(NameStr(att->attname));
@@ -143,7 +186,8 @@ init_column(StblColumn *column, Form_pg_attribute att)
 		column->elemtype = getBaseTypeAndTypmod(column->elemtype, &typmod);
 	}
 	get_typlenbyvalalign(column->elemtype, &column->elemlen, &column->elembyval, &column->elemalign);
-	column->field.name = pg_server_to_any(column->name, strlen(column->name), PG_UTF8);
+	stored = stored_name(att);
+	column->field.name = pg_server_to_any(stored, strlen(stored), PG_UTF8);
 	column->field.nullable = !att->attnotnull;
 	column->field.is_array = column->is_array;
 	column->field.contains_null = column->is_array;
@@ -162,17 +206,9 @@ stbl_columns(TupleDesc desc, int *n_columns)
 	for (int i = 0; i < desc->natts; i++)
 		if (!TupleDescAttr(desc, i)->attisdropped)
 			init_column(&columns[n++], TupleDescAttr(desc, i));
+	check_stored_names(columns, n);
 	*n_columns = n;
 	return columns;
-}
-
-void
-stbl_columns_schema(StblColumn *columns, int n_columns, StblSchema *schema)
-{
-	schema->n_fields = n_columns;
-	schema->fields = palloc(sizeof(StblField) * (n_columns + 1));
-	for (int i = 0; i < n_columns; i++)
-		schema->fields[i] = columns[i].field;
 }
 
 void

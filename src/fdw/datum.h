@@ -34,9 +34,6 @@ typedef struct StblColumn
 /* The columns of a relation that are not dropped; palloc'd.  HV004 for a type we cannot keep. */
 extern StblColumn *stbl_columns(TupleDesc desc, int *n_columns);
 
-/* The Delta schema a table of these columns is created with. */
-extern void stbl_columns_schema(StblColumn *columns, int n_columns, StblSchema *schema);
-
 /*
  * Whether a stored field serves for a column; throws HV021 naming both types
  * if not.  for_write asks for exactly the same, reading accepts what can be

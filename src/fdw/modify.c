@@ -25,52 +25,55 @@ typedef struct StblModify
 	bool		is_partition;
 	int			n_columns;
 	StblColumn *columns;
-	int		   *field_columns;	/* for each field of the written schema the column, -1: NULL */
+	const StblSchema *schema;	/* rows are written in */
+	int		   *field_columns;	/* for each field of it the column, -1: NULL */
+	MemoryContext cxt;			/* of the statement */
 	AttrNumber	ctid_attno;
 	AttrNumber	wholerow_attno;
 	MemoryContext row_cxt;
 	CommandId	cid;			/* of the statement */
 } StblModify;
 
+/* Which column fills which field; columns of others that came to the schema meanwhile are not ours. */
+static void
+map_fields(StblModify *m)
+{
+	m->schema = stbl_txn_schema(m->tt);
+	m->field_columns = MemoryContextAlloc(m->cxt, sizeof(int) * (m->schema->n_fields + 1));
+	for (int i = 0; i < m->schema->n_fields; i++)
+		m->field_columns[i] = -1;
+	for (int c = 0; c < m->n_columns; c++)
+	{
+		int			i = stbl_schema_find(m->schema, m->columns[c].field.name);
+
+		if (i < 0)
+			elog(ERROR, "column \"%s\" is not in the schema rows are written in", m->columns[c].name);
+		stbl_column_match(&m->columns[c], &m->schema->fields[i], m->table->root, true);
+		m->field_columns[i] = c;
+	}
+}
+
 /*
- * The schema rows are written in: the stored one, or for a table that does
- * not exist yet the one its first write creates.
+ * The schema rows are written in: the stored one and the columns it lacks, or
+ * for a table that does not exist yet the one its first write creates.
  */
 static void
 begin_write(StblModify *m, StblSnapshot *snapshot, CmdType operation)
 {
+	const StblSchema *stored = stbl_snapshot_exists(snapshot) ? &snapshot->schema : NULL;
 	const StblSchema *schema;
-	StblSchema	created;
+	StblSchema	lacking;
 
-	if (stbl_txn_schema(m->tt) == NULL)
-	{
-		if (stbl_snapshot_exists(snapshot))
-			stbl_txn_begin_write(m->tt, &snapshot->schema);
-		else
-		{
-			if (snapshot->dropped)
-				stbl_require_all_dropped(m->table);
-			stbl_columns_schema(m->columns, m->n_columns, &created);
-			stbl_txn_begin_write(m->tt, &created);
-		}
-	}
-	schema = stbl_txn_schema(m->tt);
-	m->field_columns = palloc(sizeof(int) * (schema->n_fields + 1));
-	for (int i = 0; i < schema->n_fields; i++)
-		m->field_columns[i] = -1;
+	if (snapshot->dropped && stbl_txn_schema(m->tt) == NULL)
+		stbl_require_all_dropped(m->table);
+	lacking.n_fields = 0;
+	lacking.fields = palloc(sizeof(StblField) * (m->n_columns + 1));
 	for (int c = 0; c < m->n_columns; c++)
-	{
-		int			i = stbl_schema_find(schema, m->columns[c].field.name);
-
-		if (i < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-					 errmsg("column \"%s\" does not exist in the stored schema of table \"%s\"",
-							m->columns[c].name, m->table->root),
-					 errhint("Columns are matched by name; declare the foreign table with the stored columns.")));
-		stbl_column_match(&m->columns[c], &schema->fields[i], m->table->root, true);
-		m->field_columns[i] = c;
-	}
+		if (stored == NULL || stbl_schema_find(stored, m->columns[c].field.name) < 0)
+			lacking.fields[lacking.n_fields++] = m->columns[c].field;
+	stbl_txn_begin_write(m->tt, stored, &lacking);
+	map_fields(m);
+	schema = m->schema;
 	for (int i = 0; operation == CMD_UPDATE && i < schema->n_fields; i++)
 		if (m->field_columns[i] < 0)
 			ereport(ERROR,
@@ -132,6 +135,7 @@ begin_modify(EState *estate, ResultRelInfo *rinfo, CmdType operation)
 	m->has_constraints = rel->rd_att->constr != NULL;
 	m->is_partition = rel->rd_rel->relispartition;
 	m->columns = stbl_columns(RelationGetDescr(rel), &m->n_columns);
+	m->cxt = estate->es_query_cxt;
 	m->row_cxt = AllocSetContextCreate(estate->es_query_cxt, "supertable modify row", ALLOCSET_DEFAULT_SIZES);
 	if (operation != CMD_DELETE)
 		begin_write(m, snapshot, operation);
@@ -188,11 +192,15 @@ check_constraints(StblModify *m, EState *estate, ResultRelInfo *rinfo, TupleTabl
 static void
 record_row(StblModify *m, TupleTableSlot *slot)
 {
-	const StblSchema *schema = stbl_txn_schema(m->tt);
+	const StblSchema *schema;
 	StblColVec **cols;
 	MemoryContext old;
 
 	slot_getallattrs(slot);
+	/* What a trigger has run may have written through a wider foreign table. */
+	if (stbl_txn_schema(m->tt) != m->schema)
+		map_fields(m);
+	schema = m->schema;
 	old = MemoryContextSwitchTo(m->row_cxt);
 	cols = stbl_txn_new_row(m->tt);
 	for (int i = 0; i < schema->n_fields; i++)

@@ -3,6 +3,7 @@
 
 #include "access/reloptions.h"
 #include "access/table.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
@@ -122,6 +123,15 @@ supertable_fdw_validator(PG_FUNCTION_ARGS)
 				unknown_option(def->defname, "url");
 			else
 				stbl_store_check_option(url, def->defname, false);
+		}
+		else if (catalog == AttributeRelationId)
+		{
+			if (strcmp(def->defname, "column_name") != 0)
+				unknown_option(def->defname, "column_name");
+			if (defGetString(def)[0] == '\0')
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("invalid value for option \"column_name\": \"\"")));
 		}
 		else if (catalog == UserMappingRelationId)
 			stbl_store_check_option(NULL, def->defname, true);

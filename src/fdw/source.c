@@ -44,16 +44,10 @@ set_up_columns(StblSource *s)
 		bool		is_tested = bms_is_member(column->attnum, tested);
 		bool		is_wanted = bms_is_member(column->attnum, s->wanted);
 
-		if (stbl_snapshot_exists(s->snapshot))
-		{
-			if (j < 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-						 errmsg("column \"%s\" does not exist in the stored schema of table \"%s\"",
-								column->name, s->table->root),
-						 errhint("Columns are matched by name; declare the foreign table with the stored columns.")));
+		if (j >= 0)
 			stbl_column_match(column, &s->snapshot->schema.fields[j], s->table->root, false);
-		}
+		else if (stbl_snapshot_exists(s->snapshot) && (is_tested || is_wanted))
+			stbl_note_lacking(s->tt, s->rel, column);
 		if (is_tested || is_wanted)
 			add_column(s, column, is_tested, is_wanted);
 	}

@@ -11,7 +11,7 @@
  * Two-phase:						 a crash after this step leaves
  *	 1 objects and document INTENT	 a document without witness: rolled back
  *	 2 version with PREPARED		 likewise, and PREPARED is removed
- *	   (changes and deletes only)
+ *	   (changes, deletes, new columns)
  *	 3 witness row					 likewise: the row goes with the transaction
  *	 4 PostgreSQL's commit record	 a witness: published by whoever comes first
  *	 5 version with adds, vectors	 a witness and APPLIED: completed
@@ -49,11 +49,42 @@ typedef struct CommitArg
 
 /* ---- checks against the version published on ---- */
 
-static bool
-same_type(const StblField *a, const StblField *b)
+/* Columns of our rows that a stored schema lacks, and that a statement has found it to lack. */
+static void
+columns_to_add(StblTxnTable *tt, const StblSchema *stored, StblSchema *out)
 {
-	return a->kind == b->kind && a->is_array == b->is_array &&
-		(a->kind != STBL_DECIMAL || (a->precision == b->precision && a->scale == b->scale));
+	out->n_fields = 0;
+	out->fields = NULL;
+	if (tt->doc->doc.n_superfiles == 0)
+		return;
+	out->fields = palloc(sizeof(StblField) * (tt->schema->n_fields + 1));
+	for (int i = 0; i < tt->schema->n_fields; i++)
+		if (stbl_schema_find(stored, tt->schema->fields[i].name) < 0 && stbl_txn_is_added(tt, tt->schema->fields[i].name))
+			out->fields[out->n_fields++] = tt->schema->fields[i];
+}
+
+/*
+ * A schema change conflicts with another one: such as has been published
+ * since a statement of ours looked, and such as is not decided yet.
+ */
+static bool
+schema_conflicts(StblTxnTable *tt, StblSnapshot *base, StblConflict *conflict)
+{
+	StblSchema	columns;
+
+	for (int i = 0; i < tt->schema->n_fields; i++)
+	{
+		const StblField *f = &tt->schema->fields[i];
+		int			j = stbl_schema_find(&base->schema, f->name);
+
+		if (j >= 0 && stbl_txn_is_added(tt, f->name) && !stbl_field_same_type(f, &base->schema.fields[j]))
+			conflict->kind = STBL_CONFLICT_SCHEMA;
+	}
+	columns_to_add(tt, &base->schema, &columns);
+	if (columns.n_fields > 0 && base->schema.n_fields != tt->n_stored)
+		conflict->kind = STBL_CONFLICT_SCHEMA;
+	return conflict->kind != STBL_CONFLICT_NONE ||
+		(columns.n_fields > 0 && stbl_schema_is_held(base, tt->wal_id[0] ? tt->wal_id : NULL, conflict));
 }
 
 /* Whether rows written in our schema fit the stored one: it may have more columns, if nullable. */
@@ -65,7 +96,9 @@ schema_fits(StblTxnTable *tt, const StblSchema *stored, StblError *err)
 		const StblField *f = &tt->schema->fields[i];
 		int			j = stbl_schema_find(stored, f->name);
 
-		if (j < 0 || !same_type(f, &stored->fields[j]) || (f->nullable && !stored->fields[j].nullable))
+		if (j < 0 && stbl_txn_is_added(tt, f->name))
+			continue;
+		if (j < 0 || !stbl_field_same_type(f, &stored->fields[j]) || (f->nullable && !stored->fields[j].nullable))
 		{
 			stbl_fail(err, STBL_ERR_SCHEMA, "column \"%s\" does not fit the stored schema of table \"%s\"", f->name, tt->table->root);
 			stbl_error_detail(err, "Another session created the table with other columns.");
@@ -125,6 +158,11 @@ check_base(StblVersion *v, CommitArg *arg)
 	arg->condemned = is_condemned(tt, base);
 	if (arg->replaced || arg->condemned)
 		return STBL_BUILD_REFUSE;
+	if (stbl_snapshot_exists(base) && tt->schema != NULL && schema_conflicts(tt, base, &arg->conflict))
+	{
+		keep_coordinator(tt, &arg->conflict);
+		return STBL_BUILD_REFUSE;
+	}
 	if (stbl_snapshot_exists(base) && tt->schema != NULL && !schema_fits(tt, &base->schema, &arg->schema_err))
 		return STBL_BUILD_REFUSE;
 	if (t != NULL && !stbl_truncate_check(tt->table, t->seen, base, tt->wal_id, &arg->conflict, &arg->conflict_path))
@@ -155,10 +193,17 @@ build_one_phase(StblVersion *v, void *arg_p)
 	CommitArg  *arg = arg_p;
 	StblTxnTable *tt = arg->tt;
 	StblStateDoc *doc = &tt->doc->doc;
+	StblSchema	columns;
 
 	if (check_base(v, arg) != STBL_BUILD_PUBLISH)
 		return STBL_BUILD_REFUSE;
-	if (!stbl_snapshot_exists(stbl_version_base(v)))
+	if (stbl_snapshot_exists(stbl_version_base(v)))
+	{
+		columns_to_add(tt, &stbl_version_base(v)->schema, &columns);
+		if (!stbl_version_add_columns(v, &columns, &arg->schema_err))
+			return STBL_BUILD_REFUSE;
+	}
+	else
 	{
 		char		table_id[37];
 
@@ -198,6 +243,7 @@ build_prepared(StblVersion *v, void *arg_p)
 	guard.op_kind = (char *) stbl_op_kind_name(doc->op_kind);
 	guard.table_id = doc->table_id;
 	guard.coordinator = doc->coordinator;
+	guard.columns = doc->columns;
 	/* What is truncated stands first, and is named by its version. */
 	guard.truncates = t != NULL ? t->seen->version : -1;
 	while (n_whole < doc->n_targets && doc->targets[n_whole].whole)
@@ -441,11 +487,9 @@ send_superfiles(StblTxnTable *tt)
 	{
 		StblTxnFile *f = tt->files[i];
 
-		if (!f->is_own || f->uploaded || f->n_encoded == 0)
+		if (!f->is_own || f->uploaded || f->n_encoded == 0 || !file_has_live_rows(f))
 			continue;
 		stbl_rows_seal(tt, f);
-		if (!file_has_live_rows(f))
-			continue;
 		tt->uploads = lappend(tt->uploads,
 							  stbl_store_put_new(tt->table->store, stbl_table_key(tt->table, f->path),
 												 stbl_rows_image(tt, f), f->size, 0));
@@ -560,6 +604,8 @@ send_objects(StblTxnTable *tt, bool two_phase)
 	stbl_buf_init(&tt->dv_file, mem);
 	describe_superfiles(tt, mem, two_phase);
 	describe_targets(tt, mem);
+	if (tt->table->current->version >= 0)
+		columns_to_add(tt, &tt->table->current->schema, &tt->doc->doc.columns);
 	if (tt->dv_file.len > 0)
 		tt->uploads = lappend(tt->uploads,
 							  stbl_store_put_new(tt->table->store,
@@ -677,7 +723,7 @@ prepare_two_phase(List *tables)
 
 		memset(&arg, 0, sizeof(arg));
 		arg.tt = tt;
-		if (tt->doc->doc.n_targets > 0)
+		if (tt->doc->doc.n_targets > 0 || tt->doc->doc.columns.n_fields > 0)
 		{
 			tt->prepared_sent = true;
 			publish(tt, build_prepared, &arg, "PREPARE", false);
@@ -689,8 +735,9 @@ prepare_two_phase(List *tables)
 			stbl_txn_check_table_id(tt, tt->table->current);
 			if (is_condemned(tt, tt->table->current))
 				throw_condemned(tt);
-			if (tt->schema != NULL && !schema_fits(tt, &tt->table->current->schema, &arg.schema_err))
-				stbl_throw(&arg.schema_err);
+			if (tt->schema != NULL && (schema_conflicts(tt, tt->table->current, &arg.conflict) ||
+									   !schema_fits(tt, &tt->table->current->schema, &arg.schema_err)))
+				throw_refused(&arg);
 		}
 	}
 	foreach(lc, tables)

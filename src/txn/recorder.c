@@ -156,6 +156,8 @@ stbl_txn_new_own_file(StblTxnTable *tt)
 	f = new_file(tt, path);
 	f->is_own = true;
 	strlcpy(f->uuid, uuid, sizeof(f->uuid));
+	f->schema = tt->schema;
+	f->pq = tt->pq;
 	f->first_seq = tt->next_seq;
 	return f;
 }
@@ -183,6 +185,8 @@ stbl_txn_touch(StblTxnTable *tt)
 	sp->n_marks = tt->n_marks;
 	sp->n_rows = tt->next_seq;
 	sp->n_truncations = tt->n_truncations;
+	sp->schema = tt->schema;
+	sp->pq = tt->pq;
 }
 
 static CommandId
@@ -292,6 +296,7 @@ roll_back_to(StblTxnTable *tt, const StblSavepoint *sp)
 	}
 	stbl_txn_undo_truncations(tt, sp->n_truncations);
 	stbl_rows_truncate(tt, sp->n_rows);
+	stbl_rows_restore_schema(tt, sp->schema, sp->pq);
 }
 
 void
@@ -397,6 +402,16 @@ void
 stbl_txn_throw_conflict(StblTxnTable *tt, const char *path, const StblConflict *conflict)
 {
 	stbl_stat_count(tt->table->root, STBL_STAT_CONFLICT);
+	if (conflict->kind == STBL_CONFLICT_SCHEMA || (conflict->kind == STBL_CONFLICT_PREPARED && path == NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not add columns to table \"%s\" due to concurrent schema change", tt->table->root),
+				 conflict->kind == STBL_CONFLICT_SCHEMA ?
+				 errdetail("Another transaction has added columns.") :
+				 errdetail("Mutation %s of database \"%s\" of cluster %s, not decided yet, adds columns (coordinator %s).",
+						   conflict->wal_id, conflict->coordinator.database, conflict->coordinator.cluster,
+						   stbl_coordinator_text(stbl_mem_in(CurrentMemoryContext), &conflict->coordinator)),
+				 errhint("Retry the transaction; if its owner has crashed, run supertable_recover() there.")));
 	if (conflict->kind == STBL_CONFLICT_PREPARED)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

@@ -131,15 +131,15 @@ new_batch(StblTxnTable *tt, StblTxnFile *f)
 
 	batch->refcount = 1;
 	batch->cxt = cxt;
-	batch->schema = tt->schema;
+	batch->schema = f->schema;
 	batch->file_no = f->no;
 	batch->first_position = f->n_rows;
-	batch->n_cols = tt->schema->n_fields;
+	batch->n_cols = f->schema->n_fields;
 	batch->cols = palloc(sizeof(StblColVec *) * batch->n_cols);
 	batch->varying = palloc(sizeof(StblColVec *) * batch->n_cols);
 	for (int i = 0; i < batch->n_cols; i++)
 	{
-		const StblField *field = &tt->schema->fields[i];
+		const StblField *field = &f->schema->fields[i];
 		uint32		width;
 		StblVecKind kind = stbl_field_vec_kind(field, &width);
 
@@ -194,29 +194,120 @@ batch_restart(StblTxnTable *tt, StblTxnFile *f)
 
 /* ---- writing ---- */
 
-void
-stbl_txn_begin_write(StblTxnTable *tt, const StblSchema *schema)
+/* Rows that follow are of another schema: superfile and batch end here. */
+static void
+end_open_file(StblTxnTable *tt)
 {
-	MemoryContext old;
-	StblMem    *mem;
+	StblTxnFile *f = tt->open;
+
+	if (f != NULL)
+	{
+		stbl_rows_flush(tt, false);
+		stbl_rows_seal(tt, f);
+		tt->open = NULL;
+	}
+	if (tt->batch != NULL)
+		stbl_batch_release(tt->batch);
+	tt->batch = NULL;
+}
+
+static bool
+is_named(const List *names, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	return false;
+}
+
+/* Appends what a list lacks; columns that come later than the first rows are nullable. */
+static void
+add_lacking(StblSchema *list, const StblSchema *from, bool later)
+{
+	for (int i = 0; i < from->n_fields; i++)
+	{
+		StblField  *f;
+
+		if (stbl_schema_find(list, from->fields[i].name) >= 0)
+			continue;
+		f = &list->fields[list->n_fields++];
+		*f = from->fields[i];
+		f->nullable = f->nullable || later;
+	}
+}
+
+/* A deep copy, by way of its text: what it is made of belongs to snapshots and statements. */
+static void
+set_schema(StblTxnTable *tt, const StblSchema *schema)
+{
+	MemoryContext old = MemoryContextSwitchTo(tt->cxt);
+	StblMem    *mem = stbl_mem_in(tt->cxt);
+	StblSchema *copy = palloc0(sizeof(StblSchema));
+	StblPqSchema *pq = palloc0(sizeof(StblPqSchema));
 	StblBuf		text;
 	StblError	err;
 
-	if (tt->schema != NULL)
-		return;
-	/* A deep copy, by way of its text: the caller's belongs to a snapshot. */
-	old = MemoryContextSwitchTo(tt->cxt);
-	mem = stbl_mem_in(tt->cxt);
 	stbl_buf_init(&text, mem);
 	stbl_schema_write(mem, &text, schema);
-	tt->schema = palloc0(sizeof(StblSchema));
-	if (!stbl_schema_parse(mem, (char *) text.data, text.len, tt->schema, &err) ||
-		!stbl_schema_to_parquet(mem, tt->schema, &tt->pq, &err))
-	{
-		tt->schema = NULL;
+	if (!stbl_schema_parse(mem, (char *) text.data, text.len, copy, &err) || !stbl_schema_to_parquet(mem, copy, pq, &err))
 		stbl_throw(&err);
-	}
+	tt->schema = copy;
+	tt->pq = pq;
 	MemoryContextSwitchTo(old);
+}
+
+void
+stbl_txn_begin_write(StblTxnTable *tt, const StblSchema *stored, const StblSchema *lacking)
+{
+	bool		later = tt->schema != NULL;
+	int			n_before = later ? tt->schema->n_fields : 0;
+	bool		exists = stored != NULL || (later && tt->doc_sent);
+	StblSchema	all;
+	MemoryContext old;
+
+	all.n_fields = 0;
+	all.fields = palloc(sizeof(StblField) * (n_before + (stored ? stored->n_fields : 0) + lacking->n_fields + 1));
+	if (later)
+		add_lacking(&all, tt->schema, false);
+	if (stored != NULL)
+		add_lacking(&all, stored, false);
+	add_lacking(&all, lacking, later || exists);
+	if (exists)
+	{
+		tt->n_stored = stored != NULL ? stored->n_fields : n_before;
+		old = MemoryContextSwitchTo(tt->cxt);
+		for (int i = 0; i < lacking->n_fields; i++)
+			if (!is_named(tt->added, lacking->fields[i].name))
+				tt->added = lappend(tt->added, pstrdup(lacking->fields[i].name));
+		MemoryContextSwitchTo(old);
+	}
+	if (later && all.n_fields == n_before)
+		return;
+	stbl_txn_touch(tt);
+	end_open_file(tt);
+	set_schema(tt, &all);
+}
+
+/* At subtransaction abort, after its rows are gone: what was written in its schema is dead. */
+void
+stbl_rows_restore_schema(StblTxnTable *tt, StblSchema *schema, StblPqSchema *pq)
+{
+	if (tt->schema == schema)
+		return;
+	if (tt->batch != NULL)
+		stbl_batch_release(tt->batch);
+	tt->batch = NULL;
+	tt->open = NULL;
+	tt->schema = schema;
+	tt->pq = pq;
+}
+
+bool
+stbl_txn_is_added(const StblTxnTable *tt, const char *column)
+{
+	return is_named(tt->added, column);
 }
 
 const StblSchema *
@@ -322,7 +413,7 @@ open_writer(StblTxnTable *tt, StblTxnFile *f)
 	options.codec = stbl_compression;
 	options.level = stbl_compression_level;
 	options.created_by = STBL_PQ_CREATED_BY;
-	f->writer = stbl_pq_writer_new(stbl_mem_in(f->writer_cxt), &tt->pq, &options);
+	f->writer = stbl_pq_writer_new(stbl_mem_in(f->writer_cxt), f->pq, &options);
 	stbl_buf_init(&f->spool.buf, stbl_mem_in(f->writer_cxt));
 	MemoryContextSwitchTo(old);
 }
@@ -399,11 +490,11 @@ stbl_rows_seal(StblTxnTable *tt, StblTxnFile *f)
 		stbl_throw(&err);
 	old = MemoryContextSwitchTo(tt->cxt);
 	f->size = stbl_pq_writer_offset(f->writer);
-	stats = palloc(sizeof(StblPqStats *) * (tt->pq.n_leaves + 1));
-	for (int i = 0; i < tt->pq.n_leaves; i++)
+	stats = palloc(sizeof(StblPqStats *) * (f->pq->n_leaves + 1));
+	for (int i = 0; i < f->pq->n_leaves; i++)
 		stats[i] = stbl_pq_writer_stats(f->writer, i);
 	stbl_buf_init(&text, stbl_mem_in(tt->cxt));
-	stbl_stats_write(stbl_mem_in(tt->cxt), &text, tt->schema, &tt->pq, stats, f->n_rows, true);
+	stbl_stats_write(stbl_mem_in(tt->cxt), &text, f->schema, f->pq, stats, f->n_rows, true);
 	f->stats = (char *) text.data;
 	f->sealed = true;
 	if (tt->open == f)

@@ -95,8 +95,12 @@ extern int64_t stbl_txn_truncated_version(StblTxnTable *tt, unsigned int curcid)
 
 /* ---- new rows ---- */
 
-/* Before the first row: the schema rows are written in (the stored one, or that of the table to be created). */
-extern void stbl_txn_begin_write(StblTxnTable *tt, const StblSchema *schema);
+/*
+ * Before a statement's first row: the schema rows are written in.  It is the
+ * stored one (NULL: no table yet) and the columns that it lacks; a commit
+ * with rows adds these.
+ */
+extern void stbl_txn_begin_write(StblTxnTable *tt, const StblSchema *stored, const StblSchema *lacking);
 extern const StblSchema *stbl_txn_schema(const StblTxnTable *tt);	/* NULL before */
 
 /*

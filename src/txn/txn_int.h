@@ -55,6 +55,8 @@ typedef struct StblTxnFile
 	bool		sealed;			/* footer written */
 	bool		uploaded;
 	char		uuid[37];
+	const StblSchema *schema;	/* its rows are written in */
+	const StblPqSchema *pq;
 	uint64		first_seq;		/* sequence number of its first row */
 	uint32		n_rows;			/* encoded and in the batch */
 	uint32		n_encoded;
@@ -100,6 +102,8 @@ typedef struct StblSavepoint
 	int32		n_marks;
 	uint64		n_rows;			/* next sequence number */
 	int			n_truncations;
+	StblSchema *schema;
+	StblPqSchema *pq;
 } StblSavepoint;
 
 /* A statement's pinned snapshot. */
@@ -133,8 +137,10 @@ struct StblTxnTable
 	int32		cap_marks;
 	StblMark   *marks;
 
-	StblSchema *schema;
-	StblPqSchema pq;
+	StblSchema *schema;			/* new rows are written in */
+	StblPqSchema *pq;
+	int			n_stored;		/* columns of the stored schema when a statement last looked */
+	List	   *added;			/* names of columns that it lacked */
 	StblBatch  *batch;			/* or NULL */
 	StblTxnFile *open;			/* own superfile that takes rows, or NULL */
 	uint64		next_seq;
@@ -171,6 +177,8 @@ extern void stbl_rows_seal(StblTxnTable *tt, StblTxnFile *f);
 extern const uint8 *stbl_rows_image(StblTxnTable *tt, StblTxnFile *f);
 extern void stbl_rows_free_image(StblTxnTable *tt, StblTxnFile *f);
 extern void stbl_rows_free(StblTxnTable *tt);
+extern bool stbl_txn_is_added(const StblTxnTable *tt, const char *column);	/* the stored schema lacked it */
+extern void stbl_rows_restore_schema(StblTxnTable *tt, StblSchema *schema, StblPqSchema *pq);
 extern void stbl_rows_kill(StblTxnTable *tt, uint64 n_rows);	/* at pre-commit: rows before this sequence number are dead */
 extern struct roaring_bitmap_s *stbl_rows_dead(StblTxnFile *f);
 extern StblTxnFile *stbl_txn_new_own_file(StblTxnTable *tt);

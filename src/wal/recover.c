@@ -360,7 +360,8 @@ run_rollbacks(Sweep *s, Item *items, int n, bool sent)
 	for (int i = 0; i < n; i++)
 	{
 		bool		prepared = items[i].has_guard && items[i].guard.state == STBL_GUARD_PREPARED;
-		bool		needs = !items[i].fenced && (prepared || items[i].doc.doc.op_kind != STBL_INSERT);
+		bool		needs = !items[i].fenced &&
+			(prepared || items[i].doc.doc.op_kind != STBL_INSERT || items[i].doc.doc.columns.n_fields > 0);
 
 		if (items[i].action == DO_ROLLBACK && needs == sent)
 			settles[k++].doc = &items[i].doc;

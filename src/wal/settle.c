@@ -210,7 +210,7 @@ read_documents(CommitArg *arg, StblSnapshot *base)
 	{
 		Work	   *w = &arg->works[i];
 		bool		known = arg->trusted && base->version == arg->first_base &&
-			(w->prepared || w->settle->doc->doc.n_targets == 0);
+			(w->prepared || (w->settle->doc->doc.n_targets == 0 && w->settle->doc->doc.columns.n_fields == 0));
 
 		if (w->stage != STAGE_OPEN || known || w->read_at == base->version)
 			continue;
@@ -313,6 +313,11 @@ check_work(void *arg_p)
 		fail_work(c->w, &err);
 		return;
 	}
+	if (!stbl_schema_takes(&c->base->schema, &doc->columns, arg->table->root, &err))
+	{
+		fail_work(c->w, &err);
+		return;
+	}
 	for (int i = 0; i < doc->n_superfiles; i++)
 		if (!check_superfile(arg, c->base, doc->wal_id, &doc->superfiles[i], &err))
 		{
@@ -353,7 +358,13 @@ describe(StblVersion *v, Work *w)
 {
 	StblStateDoc *doc = &w->settle->doc->doc;
 	StblGuard	applied;
+	StblError	err;
 
+	if (!stbl_version_add_columns(v, &doc->columns, &err))
+	{
+		fail_work(w, &err);
+		return;
+	}
 	stbl_version_decides(v, doc->wal_id);
 	for (int i = 0; i < doc->n_superfiles; i++)
 		stbl_version_add_doc_file(v, &doc->superfiles[i]);

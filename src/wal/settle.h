@@ -71,7 +71,7 @@ extern void stbl_settle_commit(StblTable *table, StblSettle *settles, int n, boo
 
 /*
  * Rolls mutations back: a version that removes PREPARED (published also when
- * the snapshot has none, unless the document is an INSERT or `sent` is false:
+ * the snapshot has none, unless the document is an INSERT without new columns or `sent` is false:
  * it takes the slot in which a late PUT could still land), then the document
  * COMPLETE / ROLLED_BACK.
  */

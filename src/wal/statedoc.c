@@ -11,7 +11,7 @@ static const char *const outcome_names[] = {"PENDING", "TOMBSTONED", "NOTFOUND"}
 static const char *const known_keys[] = {
 	"wal_id", "schema_version", "op_kind", "state", "created_at", "lease", "predicate_repr", "target_ids", "new_row_count",
 	"new_row_content_hash", "schema_id", "preallocated_superfile_id", "minted_id_spans", "tombstone_progress",
-	"revision", "coordinator", "table_id", "outcome", "superfiles", "targets", NULL
+	"revision", "coordinator", "table_id", "outcome", "superfiles", "targets", "columns", NULL
 };
 
 const char *
@@ -320,7 +320,8 @@ parse_ours(StblMem *mem, const StblJson *root, StblStateDoc *doc, StblError *err
 		if (!stbl_targets_from_json(mem, v, &doc->targets, &doc->n_targets, err))
 			return false;
 	}
-	return true;
+	v = stbl_json_get(root, "columns");
+	return is_null(v) || stbl_columns_parse(mem, v, &doc->columns, err);
 }
 
 static void

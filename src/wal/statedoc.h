@@ -5,7 +5,7 @@
  * order of design: wal_id, schema_version, op_kind, state, created_at, lease,
  * predicate_repr, target_ids, new_row_count, new_row_content_hash, [schema_id,]
  * preallocated_superfile_id, minted_id_spans, tombstone_progress; then ours:
- * revision, coordinator, table_id, outcome, superfiles, targets; then unknown
+ * revision, coordinator, table_id, outcome, superfiles, targets, [columns]; then unknown
  * keys as they came.  schema_version above 1 is refused before anything else
  * is looked at.
  */
@@ -104,6 +104,7 @@ typedef struct StblStateDoc
 	bool		has_targets;
 	int			n_targets;
 	StblTarget *targets;
+	StblSchema	columns;		/* that it adds to the table's schema; none where n_fields is 0 */
 
 	StblJson   *unknown;		/* object of keys we do not know, or NULL */
 } StblStateDoc;

@@ -62,7 +62,7 @@ put_superfiles(StblBuf *out, const StblStateDoc *doc)
 }
 
 static void
-put_ours(StblBuf *out, const StblStateDoc *doc)
+put_ours(StblMem *mem, StblBuf *out, const StblStateDoc *doc)
 {
 	if (doc->revision >= 0)
 		stbl_buf_printf(out, ",\"revision\":%lld", (long long) doc->revision);
@@ -82,12 +82,16 @@ put_ours(StblBuf *out, const StblStateDoc *doc)
 		stbl_buf_puts(out, ",\"targets\":");
 		stbl_targets_write(out, doc->targets, doc->n_targets);
 	}
+	if (doc->columns.n_fields > 0)
+	{
+		stbl_buf_puts(out, ",\"columns\":");
+		stbl_schema_write(mem, out, &doc->columns);
+	}
 }
 
 void
 stbl_doc_write(StblMem *mem, StblBuf *out, const StblStateDoc *doc)
 {
-	(void) mem;
 	stbl_buf_printf(out, "{\"wal_id\":\"%s\",\"schema_version\":%d,\"op_kind\":\"%s\",\"state\":\"%s\"", doc->wal_id,
 					STBL_DOC_SCHEMA_VERSION, stbl_op_kind_name(doc->op_kind), stbl_doc_state_name(doc->state));
 	put_time(out, ",\"created_at\":", doc->created_us);
@@ -122,7 +126,7 @@ stbl_doc_write(StblMem *mem, StblBuf *out, const StblStateDoc *doc)
 	else
 		stbl_buf_puts(out, "null");
 	put_progress(out, doc);
-	put_ours(out, doc);
+	put_ours(mem, out, doc);
 	if (doc->unknown != NULL)
 		for (size_t i = 0; i < doc->unknown->n; i++)
 		{

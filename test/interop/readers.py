@@ -163,6 +163,19 @@ ok({"DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "RLE_DICTIONARY", "PLAIN",
 
 ok(DeltaTable(f"{lake}/plain").protocol().min_reader_version == 1, "a table that was only appended to asks for reader version 1")
 ok(DeltaTable(f"{lake}/plain").to_pyarrow_table().sort_by("id").to_pylist() == [{"id": 1, "t": "one"}, {"id": 2, "t": None}, {"id": 3, "t": "three"}], "... and readers without vectors read it")
+
+# Columns that came later read as NULL in older files; what was truncated is gone.
+wider = [("1", "one", "11", "~", "~"), ("2", "two", "~", "~", "~"), ("3", "three", "33", "2026-01-02 03:04:05.678901", "~"), ("4", "four", "~", "~", "[a,b]")]
+
+
+def check_wider(name, rows):
+    got = [tuple(norm(v) for v in r) for r in rows]
+    ok(got == wider, f"{name}: wider has its new columns", got)
+
+
+check_wider("DuckDB", duck.execute(f"SELECT id, t, n, \"at\", tags FROM delta_scan('{lake}/wider') ORDER BY id").fetchall())
+check_wider("delta-rs", delta_rs(f"{lake}/wider", 'SELECT id, t, n, "at", tags FROM t ORDER BY id'))
+check_wider("Polars", polars.scan_delta(f"{lake}/wider").sort("id").select(["id", "t", "n", "at", "tags"]).collect().rows())
 ok(os.path.exists(f"{lake}/kinds/_delta_log/_last_checkpoint"), "kinds has a checkpoint")
 print(f"1..{n}")
 # Without the libraries' own teardown: one of them now and then aborts in it.

@@ -53,3 +53,16 @@ INSERT INTO encoded SELECT i, 2000000000 - i * 3, date '2000-01-01' + (i / 40)::
 	sin(i), CASE WHEN i % 3 = 0 THEN NULL ELSE i END, i % 7 = 0, CASE WHEN i % 9 = 0 THEN NULL ELSE ARRAY[i, NULL, -i] END
 FROM generate_series(1, 50000) i;
 DELETE FROM encoded WHERE id % 1000 = 17;
+
+-- columns that came later, one of them with a feature of its own; emptied once, filled again
+CREATE FOREIGN TABLE wider (id int, t text) SERVER lake OPTIONS (path 'wider');
+INSERT INTO wider VALUES (0, 'gone');
+TRUNCATE wider;
+INSERT INTO wider VALUES (1, 'one'), (2, 'two');
+ALTER FOREIGN TABLE wider ADD COLUMN n bigint, ADD COLUMN at timestamp;
+INSERT INTO wider VALUES (3, 'three', 33, '2026-01-02 03:04:05.678901');
+BEGIN;
+UPDATE wider SET n = 11 WHERE id = 1;
+ALTER FOREIGN TABLE wider ADD COLUMN tags text[];
+INSERT INTO wider VALUES (4, 'four', NULL, NULL, '{a,b}');
+COMMIT;

@@ -241,6 +241,36 @@ test_truncates(void)
 	pool_reset();
 }
 
+/* A mutation that adds columns says which, so that another such meets it. */
+static void
+test_columns(void)
+{
+	static const char x[] = "{\"name\":\"x\",\"type\":\"long\",\"nullable\":true,\"metadata\":{\"supertable.type\":\"uuid\"}}";
+	static const char *const bad[] = {
+		"7", "null", "[]", "{}", "{\"type\":\"struct\",\"fields\":[]}", "{\"type\":\"struct\",\"fields\":[7]}",
+		"{\"type\":\"struct\",\"fields\":[{\"name\":\"x\",\"type\":\"long\",\"nullable\":false,\"metadata\":{}}]}",
+		"{\"type\":\"struct\",\"fields\":[{\"name\":\"x\",\"type\":\"interval\",\"nullable\":true,\"metadata\":{}}]}",
+		"{\"type\":\"struct\",\"fields\":[{\"name\":\"x\",\"type\":\"long\",\"nullable\":true},{\"name\":\"x\",\"type\":\"long\",\"nullable\":true}]}",
+	};
+	const char *targets = strstr(prepared, "\"targets\"");
+	int			head = (int) (targets - prepared);
+	char	   *text = stbl_sprintf(&pool, "%.*s\"columns\":{\"type\":\"struct\",\"fields\":[%s]},%s", head, prepared, x, targets);
+	StblGuard	guard;
+	StblError	err;
+	size_t		i;
+
+	OK(parse(prepared, strlen(prepared), &guard, &err) && guard.columns.n_fields == 0, "a PREPARED adds no columns unless it says so");
+	OK(parse(text, strlen(text), &guard, &err) && guard.columns.n_fields == 1 && guard.columns.fields[0].kind == STBL_LONG &&
+	   strcmp(guard.columns.fields[0].pg_type, "uuid") == 0, "... names and types");
+	OK(comes_back(text), "... and comes back byte for byte");
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	{
+		text = stbl_sprintf(&pool, "%.*s\"columns\":%s,%s", head, prepared, bad[i], targets);
+		OK(!parse(text, strlen(text), &guard, &err) && err.kind == STBL_ERR_CORRUPT, "columns %s are refused", bad[i]);
+	}
+	pool_reset();
+}
+
 /* Tombstones that are null mean every row; ones that are missing are damage. */
 static void
 test_whole(void)
@@ -268,6 +298,7 @@ main(void)
 {
 	test_forms();
 	test_truncates();
+	test_columns();
 	test_whole();
 	test_equal();
 	test_wrong();

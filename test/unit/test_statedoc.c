@@ -142,6 +142,15 @@ test_forms(void)
 	   doc.superfiles[0].dead.cardinality == 2 && doc.n_targets == 1 && doc.targets[0].n_rows == 6 &&
 	   doc.unknown != NULL && doc.unknown->n == 2, "our keys are understood");
 
+	/* new columns, behind the targets */
+	text = with(ours, "\"n_rows\":6}],", "\"n_rows\":6}],\"columns\":{\"type\":\"struct\",\"fields\":[{\"name\":\"new\",\"type\":\"string\","
+				"\"nullable\":true,\"metadata\":{}}]},");
+	OK(doc.columns.n_fields == 0 && strcmp(round_trip(text, &doc), text) == 0 && doc.columns.n_fields == 1 &&
+	   strcmp(doc.columns.fields[0].name, "new") == 0 && doc.unknown != NULL && doc.unknown->n == 2,
+	   "columns to be added come back byte for byte");
+	OK(refused(with(text, "\"nullable\":true", "\"nullable\":false"), STBL_ERR_CORRUPT, "new") &&
+	   refused(with(text, "{\"type\":\"struct\"", "{\"type\":\"map\""), STBL_ERR_CORRUPT, NULL), "... not nullable or no struct: refused");
+
 	/* TRUNCATE: every row of a superfile */
 	text = with(ours, "\"tombstones\":{\"storageType\":\"i\",\"pathOrInlineDv\":\"wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L\","
 				"\"sizeInBytes\":40,\"cardinality\":6}", "\"tombstones\":null");

@@ -150,6 +150,14 @@ scenario(name => 'TRUNCATE', setup => $rows . "INSERT INTO T VALUES (11, 'row');
 scenario(name => 'TRUNCATE and rows, heap and two supertables', setup => $rows, state => $both,
 	script => "BEGIN; INSERT INTO heap VALUES ('a', 'b'); INSERT INTO T VALUES (50, 'new'); TRUNCATE T; INSERT INTO T VALUES (100, 'new'), (101, 'new'); DELETE FROM T WHERE id = 101; SAVEPOINT s; TRUNCATE U; ROLLBACK TO s; DELETE FROM U WHERE id = 10; COMMIT",
 	before => '10,55,0 10,55,0 0', after => '1,100,1 9,45,0 1');
+# A column that the storage lacks comes with the rows, or not at all.
+my $wide = $both;
+$wide =~ s/FILTER \(WHERE v = 'new'\) FROM T/FILTER (WHERE v = 'new') || ',' || count(w) FROM T/;
+scenario(name => 'one-phase INSERT with a new column', one_phase => 1, setup => $rows . 'ALTER FOREIGN TABLE T ADD COLUMN w int;', state => $wide,
+	script => "INSERT INTO T VALUES (100, 'new', 1)", before => '10,55,0,0 10,55,0 0', after => '11,155,1,1 10,55,0 0');
+scenario(name => 'two-phase INSERT with a new column', setup => $rows . 'ALTER FOREIGN TABLE T ADD COLUMN w int;', state => $wide,
+	script => "BEGIN; INSERT INTO heap VALUES ('a', 'b'); INSERT INTO T VALUES (100, 'new', 1); COMMIT", before => '10,55,0,0 10,55,0 0', after => '11,155,1,1 10,55,0 1');
+
 # Rows of a heap partition that move into a supertable beside it.
 scenario(name => 'moving UPDATE', state => "SELECT (SELECT count(*) || ',' || coalesce(sum(id), 0) || ',' || count(*) FILTER (WHERE v = 'new') FROM T WHERE id <> 777) || ' '
 	|| (SELECT count(*) || ',' || coalesce(sum(id), 0) FROM part_heap) || ' ' || (SELECT count(*) FROM part WHERE id <> 777)",

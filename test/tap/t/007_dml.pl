@@ -1,5 +1,6 @@
-# What a crash leaves of TRUNCATE, settled by each of those who may: recovery
-# with and without its document, the next writer, another cluster.  G1-G4.
+# What a crash leaves of TRUNCATE and of new columns, settled by each of those
+# who may: recovery with and without the document, the next writer, another
+# cluster.  G1-G4.
 use strict;
 use warnings;
 use Supertable;
@@ -35,9 +36,42 @@ table('undecided');
 dies('TRUNCATE undecided', 'kill_after', 2);
 sql($node, "UPDATE undecided SET v = 'changed' WHERE id = 1");
 is(sql($node, "SELECT count(*), count(*) FILTER (WHERE v = 'changed') FROM undecided"), '10|1', 'the next writer rolls an undecided one back, then changes a row of it');
-dies("BEGIN; DELETE FROM undecided WHERE id = 2; CREATE TABLE nothing (); COMMIT", 'kill_after', 2);
+dies("BEGIN; DELETE FROM undecided WHERE id = 2; COMMIT", 'kill_after', 2);
 sql($node, 'TRUNCATE undecided');
 is(sql($node, 'SELECT count(*) FROM undecided'), '0', 'and TRUNCATE an undecided change');
+
+# New columns come with their rows.  Writes: superfile, document, PREPARED, the version, the document again.
+my $new = 'SET client_min_messages = warning; BEGIN; INSERT INTO %s VALUES (20, \'new\', \'2026-01-01\'); COMMIT';
+sub wide { my ($t) = @_; table($t); sql($node, "ALTER FOREIGN TABLE $t ADD COLUMN at timestamp; CREATE FOREIGN TABLE ${t}_n (id int, v text) SERVER lake OPTIONS (path '$t')"); }
+sub stored { my ($t) = @_; my $all = ''; $all .= join("\n", grep { /^\{"(metaData|protocol)/ } split /\n/, read_file($_)) for glob "$lake/$t/_delta_log/*.json"; return ($all =~ /\\"name\\":\\"at\\"/ ? 1 : 0) . '|' . ($all =~ /timestampNtz/ ? 1 : 0); }
+
+wide('owes');
+dies(sprintf($new, 'owes'), 'kill_before', 4);
+is(stored('owes'), '0|0', 'a new column that is owed is not in the schema yet');
+is(sql($node, "SELECT op_kind, state, n_targets, n_new_rows FROM supertable_wal('owes') WHERE state <> 'COMPLETE'"), 'INSERT|INTENT|0|1', '... an INSERT like any other');
+sql($node, "INSERT INTO owes_n VALUES (21, 'data')");
+is(stored('owes'), '1|1', 'the next writer publishes it, with the feature its type needs');
+is(sql($node, "SELECT count(*), count(at), max(at) FROM owes"), '12|1|2026-01-01 00:00:00', '... and its rows');
+
+wide('owes2');
+dies(sprintf($new, 'owes2'), 'kill_after', 4);
+is(sql($node, "SELECT n_full_pipeline_completed FROM supertable_recover('owes2')"), '1', 'recovery completes one that was published');
+is(sql($node, 'SELECT count(*), count(at) FROM owes2'), '11|1', '... once');
+
+wide('undone');
+dies(sprintf($new, 'undone'), 'kill_after', 3);
+is(sql($node, "SELECT count(*) FROM supertable_wal('undone') WHERE state <> 'COMPLETE'"), '1', 'an undecided one has its PREPARED');
+sql($node, "INSERT INTO undone_n VALUES (21, 'data'); DELETE FROM undone_n WHERE id = 1");
+sql($node, "CREATE FOREIGN TABLE undone_o (id int, v text, at text) SERVER lake OPTIONS (path 'undone'); INSERT INTO undone_o VALUES (22, 'other', 'text')");
+is(sql($node, 'SELECT count(*), count(at), max(at) FROM undone_o'), '11|1|text', 'it holds up no data, and the next schema change settles it');
+is(sql($node, "SELECT count(*) FROM supertable_wal('undone') WHERE state <> 'COMPLETE'"), '0', '... for good');
+
+wide('fenced');
+dies(sprintf($new, 'fenced'), 'kill_after', 2);
+my $versions = () = glob "$lake/fenced/_delta_log/*.json";
+is(sql($node, "SELECT n_rolled_back FROM supertable_recover('fenced')"), '1', 'one whose PREPARED may still land is rolled back');
+my $fenced = () = glob "$lake/fenced/_delta_log/*.json";
+is($fenced, $versions + 1, '... with a version that takes its slot');
 
 # An owner elsewhere, of whom nothing is known here.
 table('elsewhere');
@@ -59,6 +93,15 @@ is(sql($node, "SELECT n_held_by_peer, n_in_doubt FROM supertable_recover('elsewh
 my $coordinator = sql($node, "SELECT coordinator FROM supertable_wal('elsewhere') WHERE state = 'INTENT' AND coordinator IS NOT NULL");
 is(sql($node, "SELECT n_tombstone_only_completed, total_targets_tombstoned, total_targets_not_found FROM supertable_recover('elsewhere', in_doubt => 'commit', coordinator => '$coordinator')"),
 	'2|10|1', 'a person decides that it was committed, and the request finds its row gone');
+wide('away');
+$node->append_conf('postgresql.conf', "supertable.cluster_id = 'third'");
+dies(sprintf($new, 'away'), 'kill_after', 3);
+$node->append_conf('postgresql.conf', "supertable.cluster_id = 'fourth'");
+$node->reload;
+usleep(300_000);
+($rc, $out, $err) = sql_err($node, "SET client_min_messages = warning; INSERT INTO away VALUES (30, 'x', NULL)");
+like($err, qr/40001.*could not add columns.*not decided yet.*supertable_recover/s, 'a schema change meets an undecided one of another cluster');
+is(sql($node, "INSERT INTO away_n VALUES (31, 'data'); UPDATE away_n SET v = 'data' WHERE id = 1; SELECT count(*) FROM away_n"), '11', '... and data does not');
 is(sql($node, 'SELECT id, v FROM elsewhere ORDER BY id'), "12|mine\n13|mine", 'what came later is there');
 
 done_testing();

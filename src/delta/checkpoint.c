@@ -80,18 +80,18 @@ collect_txns(const StblSnapshot *s, StblActions *actions)
 }
 
 static void
-put_checkpoint(StblTable *table, const StblBuf *bytes)
+put_checkpoint(StblTable *table, const StblBuf *bytes, int64_t deadline_us)
 {
 	StblCall   *call = stbl_store_put_new(table->store,
 										  psprintf("%s_delta_log/%020" PRId64 ".checkpoint.parquet", table->prefix, table->current->version),
-										  bytes->data, bytes->len, 0);
+										  bytes->data, bytes->len, deadline_us);
 
 	if (stbl_await(call) != STBL_ST_PRECONDITION)
 		stbl_await_ok(call);
 }
 
 void
-stbl_checkpoint_write(StblTable *table)
+stbl_checkpoint_write(StblTable *table, int64_t deadline_us)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext cxt;
@@ -118,12 +118,12 @@ stbl_checkpoint_write(StblTable *table)
 	stbl_buf_init(&bytes, mem);
 	if (!stbl_checkpoint_encode(mem, &actions, &bytes, &n_rows, &err))
 		stbl_throw_object(&err, table->root);
-	put_checkpoint(table, &bytes);
+	put_checkpoint(table, &bytes, deadline_us);
 	s->checkpoint_version = s->version;
 	stbl_buf_init(&hint, mem);
 	stbl_buf_printf(&hint, "{\"version\":%" PRId64 ",\"size\":%" PRId64 ",\"sizeInBytes\":%zu,\"numOfAddFiles\":%d}",
 					s->version, n_rows, bytes.len, s->n_files);
-	stbl_await_ok(stbl_store_put(table->store, stbl_table_key(table, "_delta_log/_last_checkpoint"), hint.data, hint.len, 0));
+	stbl_await_ok(stbl_store_put(table->store, stbl_table_key(table, "_delta_log/_last_checkpoint"), hint.data, hint.len, deadline_us));
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(cxt);
 }

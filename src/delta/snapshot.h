@@ -106,6 +106,7 @@ struct StblTable
 	void	   *visitor_arg;
 	bool		gap;			/* set when versions were skipped (read from a checkpoint): the visitor has not seen them all */
 	bool		dropped_ok;		/* refresh does not refuse dropped storage; reset by who set it */
+	int64_t		checkpoint_failed;	/* version at which a checkpoint could last not be written, -1 */
 	bool		replaced;		/* set when another metaData.id, or a table that went away, was found */
 };
 
@@ -188,9 +189,9 @@ extern StblFile *stbl_snapshot_file_of_row(const StblSnapshot *snapshot, int64_t
 /*
  * Writes a classic checkpoint of table->current and the _last_checkpoint
  * hint.  Throws on failure (callers after a commit catch it: the commit
- * stands).
+ * stands).  deadline_us as for store calls.
  */
-extern void stbl_checkpoint_write(StblTable *table);
+extern void stbl_checkpoint_write(StblTable *table, int64_t deadline_us);
 
 /* GUC: versions between checkpoints; 0: never. */
 extern int	stbl_checkpoint_interval;

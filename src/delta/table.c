@@ -119,6 +119,7 @@ stbl_table_open(StblStore *store, const char *path)
 	entry->table.store = stbl_store_view(store, root);
 	entry->table.root = key;
 	entry->table.prefix = prefix;
+	entry->table.checkpoint_failed = -1;
 	return &entry->table;
 }
 

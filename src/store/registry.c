@@ -216,9 +216,10 @@ stbl_store_open(const char *url, const StblStoreOption *options, int n_options)
 	MemoryContext old;
 
 	initStringInfo(&key);
-	appendStringInfo(&key, "%u\n%s", GetUserId(), url);
+	/* with lengths, so that no value can look like two */
+	appendStringInfo(&key, "%u %zu:%s", GetUserId(), strlen(url), url);
 	for (int i = 0; i < n_options; i++)
-		appendStringInfo(&key, "\n%s\n%s", options[i].name, options[i].value);
+		appendStringInfo(&key, " %s=%zu:%s", options[i].name, strlen(options[i].value), options[i].value);
 	for (o = open_stores; o != NULL; o = o->next)
 		if (strcmp(o->key, key.data) == 0)
 			return o->store;

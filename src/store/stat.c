@@ -77,7 +77,11 @@ stat_shared(void)
 	if (!stbl_guarded(attach_shared, NULL, &err))
 	{
 		if (LWLockHeldByMe(AddinShmemInitLock))
+		{
+			/* the error has taken back the hold that the lock's release ends */
+			HOLD_INTERRUPTS();
 			LWLockRelease(AddinShmemInitLock);
+		}
 		shared = MemoryContextAllocZero(TopMemoryContext, sizeof(StatShared));
 		init_stat(shared);
 	}

@@ -52,7 +52,8 @@ typedef struct Call
 	StblCall	pub;			/* must be first */
 	Phase		phase;
 	Phase		after_pause;
-	int64		deadline_us;
+	int64		deadline_us;	/* no sending or asking begins after it */
+	int64		limit_us;		/* nothing is waited for after it: the caller's deadline */
 	int64		resume_us;
 	int64		pause_us;
 	StblRequest ask;			/* the read-back */
@@ -107,7 +108,7 @@ stbl_call_free(StblCall *call)
 static int64
 try_deadline(Call *call)
 {
-	return Min(call->deadline_us, stbl_now_us() + (int64) stbl_http_timeout_ms * 1000);
+	return Min(call->limit_us, stbl_now_us() + (int64) stbl_http_timeout_ms * 1000);
 }
 
 static void
@@ -364,6 +365,7 @@ submit(StblStore *store, StblOp op, const char *key, const void *data, size_t le
 	call->pub.req.length = length;
 	call->pub.req.list_delimiter = delimiter;
 	call->pub.req.list_token = token;
+	call->limit_us = deadline_us ? deadline_us : PG_INT64_MAX;
 	call->deadline_us = deadline_us ? deadline_us : stbl_now_us() + (int64) stbl_retry_deadline_ms * 1000;
 	call->pause_us = PAUSE_MIN_US;
 	call->callback.func = release_call;

@@ -817,7 +817,7 @@ settle_rollback(void *arg_p)
 static void
 write_checkpoint(void *arg)
 {
-	stbl_checkpoint_write(arg);
+	stbl_checkpoint_write(arg, stbl_now_us() + STBL_SETTLE_US);
 }
 
 static void
@@ -831,8 +831,15 @@ checkpoint_if_due(StblTable *table)
 	/* A log that begins after 0 cannot be read by others without a checkpoint. */
 	if (s->version - Max(s->checkpoint_version, 0) < stbl_checkpoint_interval && s->checkpoint_version >= s->anew_version)
 		return;
+
+	/* no commit waits in vain for what the one before could not write */
+	if (table->checkpoint_failed >= 0 && s->checkpoint_version >= s->anew_version &&
+		s->version - table->checkpoint_failed < stbl_checkpoint_interval)
+		return;
+	table->checkpoint_failed = -1;
 	if (!stbl_guarded(write_checkpoint, table, &err))
 	{
+		table->checkpoint_failed = s->version;
 		stbl_error_hint(&err, "The commit stands; a later one will write the checkpoint.");
 		stbl_warn(&err);
 	}

@@ -78,6 +78,56 @@ read_footer(StblTable *table, Payload *p, StblMem *mem, int64 deadline_us, StblE
 	return stbl_pq_parse_footer(mem, tail + len - footer_len, footer_len, p->size, err);
 }
 
+/* The nulls of a chunk, counted where its statistics do not say; -1 with err set. */
+static int64
+count_nulls(StblTable *table, Payload *p, const StblPqMeta *meta, int row_group, int leaf, int64 deadline_us, StblError *err)
+{
+	const StblPqChunk *chunk = &meta->row_groups[row_group].chunks[leaf];
+	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
+	StblPqLeafData data;
+	StblPqBounds b;
+	StblCall   *call;
+
+	stbl_pq_bounds(meta, row_group, leaf, &b);
+	if (b.has_null_count)
+		return b.null_count;
+	call = stbl_store_get_range(table->store, p->key, chunk->offset, chunk->length, deadline_us);
+	if (stbl_await(call) != STBL_ST_OK)
+	{
+		stbl_call_error(call, err);
+		return -1;
+	}
+	if (!stbl_pq_read_leaf(mem, meta, row_group, leaf, call->req.body, call->req.body_len, &data, err))
+		return -1;
+	stbl_call_free(call);
+	return (int64) (data.n_levels - data.values.n);
+}
+
+/* Lists apart: an empty list is no null, and theirs have no counts. */
+static bool
+check_not_null(StblTable *table, const StblSchema *schema, Payload *p, const StblPqMeta *meta, int64 deadline_us, StblError *err)
+{
+	for (int i = 0; i < schema->n_fields; i++)
+	{
+		const StblField *f = &schema->fields[i];
+		int			leaf;
+
+		if (f->nullable || f->is_array || !stbl_schema_match_file(&meta->schema, f, &leaf, err))
+			continue;
+		for (int g = 0; g < meta->n_row_groups; g++)
+		{
+			int64		n = count_nulls(table, p, meta, g, leaf, deadline_us, err);
+
+			if (n < 0)
+				return false;
+			if (n > 0)
+				return stbl_fail(err, STBL_ERR_SCHEMA, "column \"%s\" of table \"%s\" is not null, and the payload has nulls there",
+								 f->name, table->root);
+		}
+	}
+	return true;
+}
+
 static bool
 check_payload(StblTable *table, StblSnapshot *snapshot, Payload *p, StblMem *keep, int64 deadline_us)
 {
@@ -102,7 +152,8 @@ check_payload(StblTable *table, StblSnapshot *snapshot, Payload *p, StblMem *kee
 		work->file.hash = doc->content_hash;
 	}
 	meta = read_footer(table, p, mem, deadline_us, &work->err);
-	if (meta == NULL || !check_columns(table, &snapshot->schema, meta, &work->err))
+	if (meta == NULL || !check_columns(table, &snapshot->schema, meta, &work->err) ||
+		!check_not_null(table, &snapshot->schema, p, meta, deadline_us, &work->err))
 		return false;
 	if (doc->new_row_count >= 0 && doc->new_row_count != meta->n_rows)
 		return stbl_fail(&work->err, STBL_ERR_CORRUPT, "object \"%s\" has %lld rows, its state document says %lld",

@@ -158,6 +158,17 @@ write_file(doc_path($node, 'c', $id), $text);
 like(recover('c'), qr/n_full_pipeline_completed=1/, 'L6: the document alone had gone back to INTENT');
 is(sql($node, 'SELECT count(*) FROM c WHERE id = 2'), 1, 'L6: it was not appended again');
 
+# a payload with a null where the table has none
+sql($node, "CREATE FOREIGN TABLE nn (id int NOT NULL, v text) SERVER lake OPTIONS (path 'nn'); INSERT INTO nn VALUES (1, 'one')");
+($uuid, $hash) = payload('nn', "(2, 'two'), (NULL, 'null')");
+$id = new_id();
+write_file(doc_path($node, 'nn', $id), doc(id => $id, op => 'INSERT', state => 'INTENT', uuid => $uuid, hash => $hash, count => 2));
+($uuid, $hash) = payload('nn', "(3, 'three')");
+$id = new_id();
+write_file(doc_path($node, 'nn', $id), doc(id => $id, op => 'INSERT', state => 'INTENT', uuid => $uuid, hash => $hash, count => 1));
+like(recover('nn'), qr/n_full_pipeline_completed=1 .*n_quarantined=1/, 'a null in a NOT NULL column: quarantined, and the others completed');
+is(sql($node, "SELECT count(*), count(id) FROM nn"), '2|2', '... and no null is there');
+
 # L3: a mutation rolled back by its client is not applied later
 ($rc, $out, $err) = sql_err($node, "BEGIN; CREATE TABLE IF NOT EXISTS heap (i int); INSERT INTO c VALUES (50, 'x'); SELECT 1/0; COMMIT");
 recover('c');

@@ -35,6 +35,19 @@ cmp_ok(scalar @cancelled, '>=', 2, 'L57: cancelled at pre-commit, and the next s
 cmp_ok(time - $t0, '<', 20, '... in time');
 is(sql($node, 'SELECT count(*) FROM heap'), 0, '... and rolled back');
 
+# a checkpoint that cannot be written holds a COMMIT up for a few seconds at most, and not the next one
+sql($node, "CREATE FOREIGN TABLE ck (id int) SERVER lake OPTIONS (path 'ck'); INSERT INTO ck VALUES (1)");
+$t0 = time;
+($rc, $out, $err) = sql_err($node, "SET supertable.checkpoint_interval = 1; SET supertable.http_timeout = '300s'; SET supertable.retry_deadline = '300s'; SET store_fault.action = 'silent'; SET store_fault.at = 3; SET store_fault.repeat = 1; INSERT INTO ck VALUES (2); SET store_fault.at = 3; INSERT INTO ck VALUES (3)");
+is($rc, 0, 'the commit stands without its checkpoint');
+like($err, qr/WARNING.*\n.*a later one will write the checkpoint/s, '... with a WARNING');
+cmp_ok(time - $t0, '<', 120, '... and is not held up until the deadline of requests');
+is(sql($node, 'SELECT count(*) FROM ck'), 3, '... nor is the next one');
+
+# no retries is not no time: a slow answer is waited for
+is(sql($node, "SET supertable.retry_deadline = 0; SET store_fault.latency_ms = 50; INSERT INTO ck VALUES (4); SELECT count(*) FROM ck"), 4,
+	'retry_deadline = 0 sends once, and waits for the answer');
+
 # L56: synchronous_commit = off; the server stops at once right after COMMIT
 sql($node, "SET synchronous_commit = off; BEGIN; INSERT INTO heap VALUES (5); INSERT INTO t VALUES (5, 'five'); COMMIT");
 $node->stop('immediate');

@@ -55,9 +55,11 @@ sub stop_at
 	for (1 .. 400)
 	{
 		sleep(0.05);
-		for my $p (split /\n/, sql($node, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND state = 'active'"))
+		for my $p (split /\n/, sql($node, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()"))
 		{
-			$stopped = $p if read_file("/proc/$p/stat") =~ /\) T /;
+			# It may have ended since it was listed.
+			my $stat = eval { read_file("/proc/$p/stat") } // '';
+			$stopped = $p if $stat =~ /\) T /;
 		}
 		return 1 if $stopped;
 	}

@@ -120,6 +120,18 @@ CREATE FUNCTION supertable_drop_storage(server pg_catalog.name, path pg_catalog.
 COMMENT ON FUNCTION supertable_drop_storage(pg_catalog.name, pg_catalog.text)
     IS 'deletes all objects of a table on storage; returns how many';
 
+CREATE FUNCTION supertable_history(
+    relation pg_catalog.regclass,
+    OUT version pg_catalog.int8,
+    OUT committed_at pg_catalog.timestamptz,
+    OUT operation pg_catalog.text,
+    OUT wal_id pg_catalog.text,
+    OUT n_rows_added pg_catalog.int8,
+    OUT n_rows_deleted pg_catalog.int8)
+    RETURNS SETOF pg_catalog.record
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 100000 ROWS 100;
+COMMENT ON FUNCTION supertable_history(pg_catalog.regclass) IS 'mutations of a supertable, as far back as its log goes';
+
 CREATE FUNCTION supertable_storage_probe(
     server pg_catalog.name,
     OUT capability pg_catalog.text,

@@ -20,4 +20,7 @@ extern int64_t stbl_interval_us(const char *name, const void *interval, int64_t 
  */
 extern void stbl_refuse_where_not_possible(const char *function, bool dry_run);
 
+/* A text Datum of what storage says, which is UTF-8: what this database's encoding cannot hold becomes '?'. */
+extern uintptr_t stbl_text_datum(const char *str);
+
 #endif							/* STBL_ADMIN_H */

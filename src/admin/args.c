@@ -1,9 +1,11 @@
-/* What functions of this room ask of their arguments and their transaction. */
+/* What functions of this room share: arguments, where they may run, text. */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "admin/admin.h"
@@ -35,4 +37,16 @@ stbl_refuse_where_not_possible(const char *function, bool dry_run)
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 				 errmsg("cannot execute %s() in a read-only transaction", function),
 				 strcmp(function, "supertable_drop_storage") == 0 ? 0 : errhint("Only a dry run is possible here.")));
+}
+
+Datum
+stbl_text_datum(const char *str)
+{
+	char	   *copy = pstrdup(str);
+
+	if (GetDatabaseEncoding() != PG_UTF8 || !pg_verifymbstr(copy, strlen(copy), true))
+		for (char *p = copy; *p != '\0'; p++)
+			if (IS_HIGHBIT_SET(*p))
+				*p = '?';
+	return CStringGetTextDatum(copy);
 }

@@ -7,7 +7,6 @@
 #include "catalog/pg_foreign_table.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -55,24 +54,11 @@ read_options(FunctionCallInfo fcinfo, StblRecoverOptions *o)
 				 errhint("Give the coordinator that is gone for good, as supertable_wal() shows it.")));
 }
 
-/* Text of a document, which is UTF-8: what this database's encoding cannot hold becomes '?'. */
-static Datum
-text_datum(const char *str)
-{
-	char	   *copy = pstrdup(str);
-
-	if (GetDatabaseEncoding() != PG_UTF8 || !pg_verifymbstr(copy, strlen(copy), true))
-		for (char *p = copy; *p != '\0'; p++)
-			if (IS_HIGHBIT_SET(*p))
-				*p = '?';
-	return CStringGetTextDatum(copy);
-}
-
 static void
 put_text(Datum *values, bool *nulls, int at, const char *str)
 {
 	nulls[at] = str == NULL;
-	values[at] = str ? text_datum(str) : (Datum) 0;
+	values[at] = str ? stbl_text_datum(str) : (Datum) 0;
 }
 
 static void

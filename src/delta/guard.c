@@ -150,6 +150,8 @@ parse_applied(StblMem *mem, const StblJson *json, StblGuard *guard, StblError *e
 {
 	const StblJson *ids = stbl_json_get(json, "not_found");
 
+	guard->has_counts = stbl_json_get_int(json, "added", &guard->n_added) &&
+		stbl_json_get_int(json, "deleted", &guard->n_deleted);
 	if (ids == NULL)
 		return true;
 	if (ids->type != STBL_JSON_ARRAY || ids->n > INT32_MAX)
@@ -234,11 +236,14 @@ stbl_guard_write(StblMem *mem, const StblGuard *guard)
 		stbl_buf_puts(&out, ",\"targets\":");
 		stbl_targets_write(&out, guard->targets, guard->n_targets);
 	}
-	else if (guard->n_not_found > 0)
+	else
 	{
+		if (guard->has_counts)
+			stbl_buf_printf(&out, ",\"added\":%lld,\"deleted\":%lld", (long long) guard->n_added, (long long) guard->n_deleted);
 		for (int i = 0; i < guard->n_not_found; i++)
 			stbl_buf_printf(&out, "%s\"%s\"", i ? "," : ",\"not_found\":[", guard->not_found[i]);
-		stbl_buf_puts(&out, "]");
+		if (guard->n_not_found > 0)
+			stbl_buf_puts(&out, "]");
 	}
 	stbl_buf_puts(&out, "}");
 	return (char *) out.data;

@@ -3,7 +3,8 @@
  * and the pieces it shares with the state document.  Pure.
  *
  *	{"state":"PREPARED","created_at":T,"op_kind":K,"table_id":I,"coordinator":{...},["truncates":V,]["columns":{...},]"targets":[...]}
- *	{"state":"APPLIED"}		published; stays until the document is COMPLETE or gone;
+ *	{"state":"APPLIED","added":N,"deleted":N}
+ *							published, with so many rows; stays until the document is COMPLETE or gone;
  *							of a request, with "not_found":[ids] where targets were gone already
  *	{"state":"ABORTED","reason":R}	forced to roll back; likewise
  */
@@ -55,6 +56,9 @@ typedef struct StblGuard
 	int			n_targets;
 	StblTarget *targets;
 	char	   *reason;			/* ABORTED */
+	bool		has_counts;		/* APPLIED: rows added and deleted, for the history */
+	int64_t		n_added;
+	int64_t		n_deleted;
 	int			n_not_found;	/* APPLIED, sorted */
 	char	  (*not_found)[STBL_ID_TEXT];
 } StblGuard;

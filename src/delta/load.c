@@ -396,20 +396,6 @@ load_by_hint(StblTable *table, StblCall *hint, int64_t deadline_us)
 	return table->current->version > version || read_own_version(table, deadline_us);
 }
 
-static void
-note_begins(int64_t version, bool is_checkpoint, const StblActions *actions, void *arg)
-{
-	*(bool *) arg = stbl_begins_log(actions);
-}
-
-static bool
-begins_log(StblTable *table, int64 version)
-{
-	bool		begins = false;
-
-	return stbl_log_read_versions(table, version, version, note_begins, &begins) && begins;
-}
-
 /*
  * Without a checkpoint the log begins at version 0, or where storage was
  * dropped: at the first version that is left, or, while the others are being
@@ -420,9 +406,9 @@ find_beginning(StblTable *table, const Listing *listing)
 {
 	if (listing->min_version <= 0)
 		return;
-	if (begins_log(table, listing->min_version))
+	if (stbl_log_begins_at(table, listing->min_version))
 		table->current->version = listing->min_version - 1;
-	else if (begins_log(table, listing->max_version))
+	else if (stbl_log_begins_at(table, listing->max_version))
 		table->current->version = listing->max_version - 1;
 	if (table->current->version >= 0)
 		table->gap = true;

@@ -317,10 +317,16 @@ note_begins(int64 version, bool is_checkpoint, const StblActions *actions, void 
 }
 
 bool
-stbl_log_base(StblTable *table, const StblLog *log, int64 version, StblLogBase *base)
+stbl_log_begins_at(StblTable *table, int64 version)
 {
 	bool		begins = false;
 
+	return stbl_log_read_versions(table, version, version, note_begins, &begins) && begins;
+}
+
+bool
+stbl_log_base(StblTable *table, const StblLog *log, int64 version, StblLogBase *base)
+{
 	base->version = stbl_log_checkpoint(log, 0, version, &base->n_parts);
 	base->is_checkpoint = base->version >= 0;
 	if (base->is_checkpoint)
@@ -328,8 +334,7 @@ stbl_log_base(StblTable *table, const StblLog *log, int64 version, StblLogBase *
 	base->version = stbl_log_first(log);
 	if (base->version < 0 || base->version > version)
 		return false;
-	return base->version == 0 ||
-		(stbl_log_read_versions(table, base->version, base->version, note_begins, &begins) && begins);
+	return base->version == 0 || stbl_log_begins_at(table, base->version);
 }
 
 static void

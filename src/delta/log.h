@@ -89,6 +89,9 @@ extern bool stbl_log_base(StblTable *table, const StblLog *log, int64_t version,
 /* Whether a version begins the log: it has protocol, metaData, and says that what came before is dropped. */
 extern bool stbl_begins_log(const StblActions *actions);
 
+/* The same of a version on storage; false if it is gone, too. */
+extern bool stbl_log_begins_at(StblTable *table, int64_t version);
+
 /*
  * The snapshot of the oldest version that can be read, at or before
  * `version`, brought forward to it: a table of its own, which the session's

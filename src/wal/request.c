@@ -398,6 +398,10 @@ describe(StblVersion *v, StblRequestWork *w, List *mine)
 	}
 	memset(&applied, 0, sizeof(applied));
 	applied.state = STBL_GUARD_APPLIED;
+	applied.has_counts = true;
+	applied.n_added = w->has_file ? w->file.n_rows : 0;
+	foreach(lc, mine)
+		applied.n_deleted += roaring_bitmap_get_cardinality(((Claim *) lfirst(lc))->rows);
 	note_not_found(stbl_version_mem(v), w, &applied);
 	stbl_version_domain(v, stbl_guard_domain(doc->wal_id), stbl_guard_write(stbl_version_mem(v), &applied));
 	w->end = STBL_REQ_DESCRIBED;

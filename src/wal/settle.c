@@ -375,6 +375,12 @@ describe(StblVersion *v, Work *w)
 			(void) stbl_version_delete(v, doc->targets[i].superfile, w->tombstones[i], &doc->targets[i].tombstones);
 	memset(&applied, 0, sizeof(applied));
 	applied.state = STBL_GUARD_APPLIED;
+	applied.has_counts = true;
+	for (int i = 0; i < doc->n_superfiles; i++)
+		applied.n_added += doc->superfiles[i].n_rows -
+			(doc->superfiles[i].has_dead ? doc->superfiles[i].dead.cardinality : 0);
+	for (int i = 0; i < doc->n_targets; i++)
+		applied.n_deleted += doc->targets[i].n_rows;
 	stbl_version_domain(v, stbl_guard_domain(doc->wal_id), stbl_guard_write(stbl_version_mem(v), &applied));
 	w->stage = STAGE_DESCRIBED;
 }

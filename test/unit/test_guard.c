@@ -196,6 +196,7 @@ static void
 test_not_found(void)
 {
 	static const char text[] = "{\"state\":\"APPLIED\",\"not_found\":[\"00000000000000000000000000000007\",\"0000000000000000000000000000000a\"]}";
+	static const char counted[] = "{\"state\":\"APPLIED\",\"added\":3,\"deleted\":4,\"not_found\":[\"00000000000000000000000000000007\"]}";
 	static const char *const bad[] = {
 		"{\"state\":\"APPLIED\",\"not_found\":7}",
 		"{\"state\":\"APPLIED\",\"not_found\":[7]}",
@@ -209,6 +210,8 @@ test_not_found(void)
 	OK(parse(text, strlen(text), &guard, &err) && guard.state == STBL_GUARD_APPLIED && guard.n_not_found == 2 &&
 	   strcmp(guard.not_found[1], "0000000000000000000000000000000a") == 0, "APPLIED with targets that were gone");
 	OK(strcmp(stbl_guard_write(&pool, &guard), text) == 0, "... is written as it was read");
+	OK(parse(counted, strlen(counted), &guard, &err) && guard.has_counts && guard.n_added == 3 && guard.n_deleted == 4 &&
+	   strcmp(stbl_guard_write(&pool, &guard), counted) == 0, "APPLIED with its rows");
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		OK(!parse(bad[i], strlen(bad[i]), &guard, &err) && err.kind == STBL_ERR_CORRUPT, "refused: %s", bad[i]);
 	pool_reset();

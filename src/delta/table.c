@@ -103,16 +103,22 @@ stbl_table_open(StblStore *store, const char *path)
 	root = clean[0] == '\0' ? pstrdup(stbl_store_canonical_url(store))
 		: psprintf("%s/%s", stbl_store_canonical_url(store), clean);
 	entry = hash_search(tables, &root, HASH_FIND, NULL);
+	prefix = clean[0] == '\0' ? "" : psprintf("%s/", clean);
 	if (entry != NULL)
 	{
-		/* Other options or credentials make another store of the same place. */
+		/*
+		 * Other options or credentials make another store of the same place;
+		 * where its url ends elsewhere, the keys begin elsewhere.
+		 */
+		if (strcmp(entry->table.prefix, prefix) != 0)
+			entry->table.prefix = MemoryContextStrdup(TopMemoryContext, prefix);
 		entry->table.store = stbl_store_view(store, root);
 		return &entry->table;
 	}
 
 	/* All that can fail comes before the entry. */
 	key = MemoryContextStrdup(TopMemoryContext, root);
-	prefix = MemoryContextStrdup(TopMemoryContext, clean[0] == '\0' ? "" : psprintf("%s/", clean));
+	prefix = MemoryContextStrdup(TopMemoryContext, prefix);
 	entry = hash_search(tables, &key, HASH_ENTER, &found);
 	memset(&entry->table, 0, sizeof(entry->table));
 	entry->known_id = NULL;

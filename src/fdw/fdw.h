@@ -33,6 +33,10 @@ extern void stbl_note_lacking(StblTxnTable *tt, Relation rel, const StblColumn *
 /* truncate.c */
 extern void stbl_fdw_truncate_routines(FdwRoutine *routine);
 
+/* analyze.c, import.c */
+extern void stbl_fdw_analyze_routines(FdwRoutine *routine);
+extern void stbl_fdw_import_routines(FdwRoutine *routine);
+
 /* simple.c */
 extern bool stbl_statement_is_simple(EState *estate, ResultRelInfo *rinfo);
 

@@ -14,5 +14,7 @@ supertable_fdw_handler(PG_FUNCTION_ARGS)
 	stbl_fdw_scan_routines(routine);
 	stbl_fdw_modify_routines(routine);
 	stbl_fdw_truncate_routines(routine);
+	stbl_fdw_analyze_routines(routine);
+	stbl_fdw_import_routines(routine);
 	PG_RETURN_POINTER(routine);
 }

@@ -25,8 +25,8 @@ PG_FUNCTION_INFO_V1(supertable_fdw_validator);
 
 /* ---- validation ---- */
 
-static bool
-path_is_clean(const char *path)
+bool
+stbl_path_is_clean(const char *path)
 {
 	const char *seg = path;
 
@@ -48,7 +48,7 @@ path_is_clean(const char *path)
 static void
 check_path(const char *path)
 {
-	if (!path_is_clean(path))
+	if (!stbl_path_is_clean(path))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for option \"path\": \"%s\"", path),

@@ -23,6 +23,9 @@ extern StblTable *stbl_server_table(unsigned int server_oid, const char *path, u
 /* The store of a server, for the probe and drop_storage. */
 extern StblStore *stbl_server_store(unsigned int server_oid, unsigned int userid);
 
+/* Whether a path is fit for the option `path`. */
+extern bool stbl_path_is_clean(const char *path);
+
 /* Whether a relation is a supertable; its server's oid in *server_oid if not NULL. */
 extern bool stbl_is_supertable(unsigned int relid, unsigned int *server_oid);
 

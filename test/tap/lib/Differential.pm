@@ -265,12 +265,31 @@ sub next_of
 	return (shift @{ $g->{left}{$list} })->[1];
 }
 
+# The first of some kinds of tests that is still to come.
+sub take
+{
+	my ($g, @kinds) = @_;
+	my $left = $g->{left}{test} // [];
+	my %is = map { $_ => 1 } @kinds;
+	for my $i (0 .. $#$left)
+	{
+		return (splice @$left, $i, 1)->[1] if $is{ $left->[$i][1] };
+	}
+	return undef;
+}
+
 sub count { my ($g, $kind) = @_; $g->{kinds}{$kind}++; }
 
 sub one_test
 {
 	my ($g, $a, $below_only) = @_;
-	my $kind = $below_only ? next_of($g, 'test below', @BELOW_KINDS) : next_of($g, 'test', @TEST_KINDS);
+	my $kind = $below_only ? take($g, @BELOW_KINDS) // pick(@BELOW_KINDS) : next_of($g, 'test', @TEST_KINDS);
+	return test_of($g, $a, $kind);
+}
+
+sub test_of
+{
+	my ($g, $a, $kind) = @_;
 	count($g, "test $kind");
 	my ($text, $below) = $TESTS{$kind}->($g, $a);
 	return ("($text)", $below);
@@ -290,8 +309,8 @@ sub condition
 	return ('NOT (' . join(' OR ', map { $_->[0] } @parts) . ')', 0);
 }
 
-# Half of them are made to be decided below the executor.
-sub loose { my ($g, $a) = @_; return condition($g, $a, 2, chance(0.5)); }
+# Most of them are made to be decided below the executor.
+sub loose { my ($g, $a) = @_; return condition($g, $a, 2, chance(0.6)); }
 
 # ---- statements ----
 
@@ -399,6 +418,16 @@ sub grouped
 
 sub select_groups { return grouped($_[0], 0); }
 sub select_having { return grouped($_[0], 1); }
+
+# More groups than a small memory holds.
+sub select_passes
+{
+	my ($g) = @_;
+	my ($texts, $below) = aggregates($g, 2);
+	my $more = pick('t', 'by', 'vc', 'i8', 'w8');
+	step($g, "SET $_", control => 1) for "work_mem = '64kB'", 'hash_mem_multiplier = 1';
+	return ('SELECT id, ' . join(', ', shown($more, $more), @$texts) . " FROM t GROUP BY id, $more", $below ? 'passes' : '');
+}
 
 sub select_join
 {
@@ -537,6 +566,8 @@ sub cte_change
 	return 'WITH new AS (UPDATE t SET i4 = 5, t = NULL WHERE ' . some_rows($g, 't', 4) . ' RETURNING id, i4) SELECT * FROM new';
 }
 
+sub truncate_and_fill { my ($g) = @_; return "TRUNCATE t;\n" . copy_rows($g, 100 + int(rand(100))); }
+
 # Each fails, at the latest if it meets a row of some kind.
 sub failing_change
 {
@@ -554,10 +585,10 @@ sub failing_change
 	return "INSERT INTO t (id, i4) VALUES (" . new_id($g) . ", 1), (NULL, 2)";
 }
 
-my %SELECTS = (rows => \&select_rows, total => \&select_total, groups => \&select_groups, having => \&select_having, join => \&select_join,
+my %SELECTS = (rows => \&select_rows, total => \&select_total, groups => \&select_groups, having => \&select_having, passes => \&select_passes, join => \&select_join,
 	outer => \&select_outer, prepared => \&select_prepared, cursor => \&select_cursor);
 my %CHANGES = (insert => \&insert_values, 'insert select' => \&insert_select, copy => \&copy_in, update => \&update_rows, 'update from' => \&update_from,
-	delete => \&delete_rows, 'delete using' => \&delete_using, 'with change' => \&cte_change, failing => \&failing_change);
+	delete => \&delete_rows, 'delete using' => \&delete_using, 'with change' => \&cte_change, truncate => \&truncate_and_fill, failing => \&failing_change);
 
 # ---- a run ----
 
@@ -573,7 +604,8 @@ sub control { my ($g, $text) = @_; step($g, $text, control => 1); $text =~ /^(\w
 sub do_select
 {
 	my ($g) = @_;
-	my $kind = next_of($g, 'select', qw(rows rows rows total total total groups groups groups having join outer prepared prepared cursor));
+	my $kind = next_of($g, 'select', qw(rows rows rows total total total groups groups groups having join outer prepared prepared cursor passes));
+	$kind = 'groups' if $kind eq 'passes' && $g->{in_txn};
 	my ($text, $expect) = $SELECTS{$kind}->($g);
 	count($g, "select $kind");
 	$g->{n_statements}++;
@@ -584,6 +616,7 @@ sub do_change
 {
 	my ($g) = @_;
 	my $kind = next_of($g, 'change', 'insert', 'insert', 'insert', 'copy', 'insert select', 'update', 'update', 'update', 'update from', 'delete', 'delete', 'delete using', 'with change', 'failing');
+	$kind = 'truncate' if $kind eq 'with change' && chance(0.2);
 	my $text = $CHANGES{$kind}->($g);
 	count($g, "change $kind");
 	$g->{n_statements}++;
@@ -631,6 +664,7 @@ sub transaction
 my %SETTINGS = (
 	'supertable.row_group_rows' => [1, 7, 7, 100, 100, 131072],
 	'supertable.superfile_size' => ["'1kB'", "'4kB'", "'64kB'", "'128MB'"],
+	'supertable.compression' => ["'zstd'", "'zstd:3'", "'none'"],
 	'supertable.one_phase' => ['on', 'on', 'off'],
 	'supertable.checkpoint_interval' => [3, 10, 100],
 	work_mem => ["'64kB'", "'4MB'"],
@@ -639,21 +673,24 @@ my %SETTINGS = (
 	enable_hashjoin => ['on', 'off'],
 	enable_mergejoin => ['on', 'off'],
 	enable_hashagg => ['on', 'on', 'off'],
+	max_parallel_workers_per_gather => [0, 2],
+	parallel_setup_cost => [0, 1000],
+	parallel_tuple_cost => [0, 0.1],
+	min_parallel_table_scan_size => [0, "'8MB'"],
+	parallel_leader_participation => ['on', 'on', 'off'],
 	timezone => ["'UTC'", "'America/New_York'", "'Asia/Kolkata'"],
 );
 
 sub settings
 {
 	my ($g) = @_;
-	my $name = next_of($g, 'setting', ('supertable.row_group_rows') x 3, 'supertable.compression', keys_sorted(\%SETTINGS));
-	my $value = $name eq 'supertable.compression' ? pick(@{ $g->{compressions} }) : pick(@{ $SETTINGS{$name} });
+	my $name = next_of($g, 'setting', ('supertable.row_group_rows') x 3, sort keys %SETTINGS);
+	my $value = pick(@{ $SETTINGS{$name} });
 	step($g, "SET $name = $value", control => 1);
 	count($g, "set $name");
 }
 
-sub keys_sorted { return sort keys %{ $_[0] }; }
-
-# What a run needs before its first step; %s is CREATE TABLE or CREATE FOREIGN TABLE, and what follows the columns.
+# The columns, for CREATE TABLE or CREATE FOREIGN TABLE.
 sub table_columns
 {
 	return join(', ', 'id bigint NOT NULL', map { "$_->{name} $_->{type}" . ($_->{collation} ? " COLLATE $_->{collation}" : '') } map { $COL{$_} } @NAMES);
@@ -672,9 +709,9 @@ SQL
 # The steps of a run of n statements: { steps, kinds, n_statements, n_changes_in_txn }.
 sub make_run
 {
-	my ($seed, $n, @compressions) = @_;
+	my ($seed, $n) = @_;
 	my $g = { steps => [], kinds => {}, left => {}, next_id => 1, n_statements => 0, n_changes_in_txn => 0, n_prepared => 0, n_savepoints => 0,
-		in_txn => 0, compressions => \@compressions };
+		in_txn => 0 };
 
 	srand($seed);
 	$g->{pools} = { map { $_ => $COL{$_}{pool} } @NAMES };
@@ -693,7 +730,7 @@ sub make_run
 	{
 		settings($g) if chance(0.5);
 		step($g, '\c', control => 1) if chance(0.04);
-		if (chance(0.33)) { transaction($g); }
+		if (chance(0.3) || $g->{n_changes_in_txn} * 2.8 < $g->{n_statements}) { transaction($g); }
 		else
 		{
 			for (1 .. 1 + int(rand(6)))
@@ -702,6 +739,11 @@ sub make_run
 				else { do_select($g); }
 			}
 		}
+	}
+	for my $kind (grep { !$g->{kinds}{"test $_"} } @TEST_KINDS)
+	{
+		my ($text) = test_of($g, 'x', $kind);
+		step($g, "SELECT x.id FROM t x WHERE $text");
 	}
 	step($g, 'SELECT t.* FROM t ORDER BY t.id', ordered => 1);
 	return $g;

@@ -316,7 +316,8 @@ describe(Describer *d, Node *clause)
 				NullTest   *test = (NullTest *) clause;
 				StblColumn *column = column_of(d, (Node *) test->arg);
 
-				if (column == NULL || test->argisrow)
+				/* an array's vector is of its elements */
+				if (column == NULL || column->is_array || test->argisrow)
 					return NULL;
 				return test_of(d, column, test->nulltesttype == IS_NULL ? STBL_TEST_NULL : STBL_TEST_NOT_NULL, NULL);
 			}

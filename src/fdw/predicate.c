@@ -62,16 +62,22 @@ stbl_predicate_can(const StblColumn *column, StblTest test, Oid typid)
 	}
 }
 
-/* Microseconds since the Unix epoch; the infinities beyond all that is stored. */
+/*
+ * Microseconds since the Unix epoch.  What lies beyond all that can be stored
+ * (the infinities, the last years of PostgreSQL's range) is at the end of the
+ * integers and not exact: the last one is a storable time.
+ */
 static int64
-us_of(Timestamp t)
+us_of(Timestamp t, bool *exact)
 {
 	int64		us;
 
+	*exact = false;
 	if (TIMESTAMP_IS_NOBEGIN(t))
 		return PG_INT64_MIN;
 	if (TIMESTAMP_IS_NOEND(t) || __builtin_add_overflow(t, EPOCH_US, &us))
 		return PG_INT64_MAX;
+	*exact = true;
 	return us;
 }
 
@@ -100,17 +106,17 @@ int_of(const StblColumn *column, Oid typid, Datum value, bool *exact)
 				DateADT		d = DatumGetDateADT(value);
 
 				if (column->elemtype == TIMESTAMPOID)
-					return us_of(date2timestamp_opt_overflow(d, &overflow));
+					return us_of(date2timestamp_opt_overflow(d, &overflow), exact);
 				if (column->elemtype == TIMESTAMPTZOID)
-					return us_of(date2timestamptz_opt_overflow(d, &overflow));
+					return us_of(date2timestamptz_opt_overflow(d, &overflow), exact);
 				return DATE_IS_NOBEGIN(d) ? PG_INT64_MIN : DATE_IS_NOEND(d) ? PG_INT64_MAX : (int64) d + EPOCH_DAYS;
 			}
 		case TIMESTAMPOID:
 			if (column->elemtype == TIMESTAMPTZOID)
-				return us_of(timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value), &overflow));
-			return us_of(DatumGetTimestamp(value));
+				return us_of(timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value), &overflow), exact);
+			return us_of(DatumGetTimestamp(value), exact);
 		case TIMESTAMPTZOID:
-			return us_of(DatumGetTimestampTz(value));
+			return us_of(DatumGetTimestampTz(value), exact);
 		default:
 			{
 				Numeric		num = DatumGetNumeric(value);

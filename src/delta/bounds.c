@@ -273,6 +273,7 @@ stbl_bounds_of_stats(const StblJson *stats, const StblField *field, StblBounds *
 {
 	const StblJson *v;
 	int64_t		n;
+	bool		tight;
 
 	clear(out, field);
 	if (stats == NULL)
@@ -287,4 +288,9 @@ stbl_bounds_of_stats(const StblJson *stats, const StblField *field, StblBounds *
 	out->has_min = v != NULL && get_json(field, v, false, &out->min);
 	v = stbl_json_get(stbl_json_get(stats, "maxValues"), field->name);
 	out->has_max = v != NULL && get_json(field, v, true, &out->max);
+
+	/* of other types the text may be cut, rounded or without a sign of zero */
+	if (field->kind == STBL_BYTE || field->kind == STBL_SHORT || field->kind == STBL_INTEGER || field->kind == STBL_LONG ||
+		field->kind == STBL_DATE)
+		out->is_exact = out->has_min && out->has_max && (!stbl_json_get_bool(stats, "tightBounds", &tight) || tight);
 }

@@ -34,7 +34,8 @@ struct StblAggregate
 	MemoryContext row_cxt;
 	bool		is_done;		/* the pass at hand is computed */
 	uint32		next;			/* group to show */
-	int64		n_groups_known;	/* row groups answered by statistics */
+	int64		n_files_known;	/* superfiles and row groups answered by statistics */
+	int64		n_groups_known;
 };
 
 static Bitmapset *
@@ -123,7 +124,7 @@ stbl_aggregate_begin(ForeignScanState *node)
 
 /* ---- computing ---- */
 
-/* Adds a row group of which all rows pass by its statistics alone. */
+/* Adds a block of which all rows pass by its statistics alone. */
 static bool
 add_by_bounds(StblAggregate *a)
 {
@@ -134,7 +135,6 @@ add_by_bounds(StblAggregate *a)
 			return false;
 	for (int i = 0; i < a->n_accs; i++)
 		(void) stbl_accumulate_bounds(&a->accs[i], a->source, &a->totals[i], false);
-	a->n_groups_known++;
 	return true;
 }
 
@@ -156,12 +156,13 @@ add_block(StblAggregate *a)
 		stbl_groups_trim(a->groups);
 }
 
-/* Whether rows need not be looked at but for their number. */
+/* Whether all that is asked for is of these kinds, and not by groups. */
 static bool
-counts_only(const StblAggregate *a)
+asks_only(const StblAggregate *a, bool all_but_sums)
 {
 	for (int i = 0; i < a->n_accs; i++)
-		if (a->accs[i].kind != STBL_AGG_COUNT_ALL)
+		if (all_but_sums ? a->accs[i].kind == STBL_AGG_SUM || a->accs[i].kind == STBL_AGG_AVG
+			: a->accs[i].kind != STBL_AGG_COUNT_ALL)
 			return false;
 	return a->groups == NULL;
 }
@@ -170,7 +171,8 @@ static void
 compute(StblAggregate *a)
 {
 	StblSource *s = a->source;
-	bool		by_count = counts_only(a);
+	bool		by_count = asks_only(a, false);
+	bool		by_file = !by_count && asks_only(a, true);
 	int64		n;
 
 	for (;;)
@@ -178,10 +180,18 @@ compute(StblAggregate *a)
 		while (by_count && (n = stbl_source_count_next(s)) >= 0)
 			for (int i = 0; i < a->n_accs; i++)
 				a->totals[i].n += n;
+		while (by_file && stbl_source_whole_file(s) && add_by_bounds(a))
+		{
+			stbl_source_skip_file(s);
+			a->n_files_known++;
+		}
 		if (!stbl_source_advance(s))
 			break;
 		if (add_by_bounds(a))
+		{
+			a->n_groups_known++;
 			continue;
+		}
 		if (stbl_source_select(s) > 0)
 		{
 			stbl_source_load(s);
@@ -271,5 +281,6 @@ stbl_aggregate_explain(ForeignScanState *node, StblAggregate *a, ExplainState *e
 	if (!es->analyze)
 		return;
 	stbl_source_explain(a->source, es);
+	ExplainPropertyInteger("Superfiles Answered by Statistics", NULL, a->n_files_known, es);
 	ExplainPropertyInteger("Row Groups Answered by Statistics", NULL, a->n_groups_known, es);
 }

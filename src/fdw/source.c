@@ -171,6 +171,11 @@ group_bounds(void *arg, AttrNumber attnum, StblBounds *bounds)
 void
 stbl_source_bounds(StblSource *s, const StblSourceColumn *c, StblBounds *bounds)
 {
+	if (s->sf == NULL)
+	{
+		stbl_bounds_of_stats(s->stats, c->field, bounds);
+		return;
+	}
 	stbl_bounds_of_chunk(s->sf->meta, s->row_group, c->read.leaf, c->field, bounds);
 }
 
@@ -301,6 +306,30 @@ stbl_source_count_next(StblSource *s)
 	s->next_file = not_truncated(s, f->next);
 	(void) take_file(s, f);
 	return f->n_rows - (s->hidden ? (int64) roaring_bitmap_get_cardinality(s->hidden) : 0);
+}
+
+bool
+stbl_source_whole_file(StblSource *s)
+{
+	StblFile   *f = s->next_file;
+	StblError	err;
+
+	if (s->shared != NULL || s->descriptions != NIL || f == NULL || f->n_rows < 0 || f->stats == NULL ||
+		(s->sf != NULL && s->next_group < s->sf->meta->n_row_groups))
+		return false;
+	(void) take_file(s, f);
+	if (s->hidden != NULL)
+		return false;
+	s->stats = stbl_json_parse(stbl_mem_in(s->file_cxt), f->stats, strlen(f->stats), &err);
+	s->n_rows = f->n_rows;
+	s->all_pass = s->stats != NULL;
+	return s->all_pass;
+}
+
+void
+stbl_source_skip_file(StblSource *s)
+{
+	s->next_file = not_truncated(s, s->next_file->next);
 }
 
 static bool

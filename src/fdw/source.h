@@ -128,11 +128,19 @@ extern void stbl_source_load(StblSource *s);
  */
 extern int64 stbl_source_count_next(StblSource *s);
 
+/*
+ * Makes the next superfile as a whole the block, not opened, for who can do
+ * with the log's statistics: there is no filter, and no row of it is hidden.
+ * False where that is not so.  Without skip_file it comes again.
+ */
+extern bool stbl_source_whole_file(StblSource *s);
+extern void stbl_source_skip_file(StblSource *s);
+
 /* From the start again; the filter's constants are evaluated anew. */
 extern void stbl_source_restart(StblSource *s);
 extern void stbl_source_end(StblSource *s);
 
-/* The bounds of a column in the row group at hand. */
+/* The bounds of a column in the row group, or whole superfile, at hand. */
 extern void stbl_source_bounds(StblSource *s, const StblSourceColumn *c, StblBounds *bounds);
 
 /* ---- parallel scans (shared.c) ---- */

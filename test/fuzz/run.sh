@@ -16,7 +16,7 @@ else
 fi
 targets=${*:-$(cd test/fuzz && echo target_*.c | sed 's/target_//g; s/\.c//g')}
 pure="src/common/mem.c src/common/buf.c src/common/error.c src/common/json.c src/common/codec.c
-	src/parquet/*.c src/delta/schema.c src/delta/stats.c src/delta/action.c src/delta/action_write.c
+	src/parquet/*.c src/delta/schema.c src/delta/bounds.c src/delta/stats.c src/delta/action.c src/delta/action_write.c
 	src/delta/dv.c src/delta/guard.c src/delta/checkpoint_read.c src/delta/checkpoint_write.c
 	src/wal/statedoc.c src/wal/statedoc_write.c"
 flags="-std=gnu99 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -Wall -Wextra -fno-sanitize-recover=undefined -I src -I test/unit -I test/fuzz"
@@ -46,7 +46,7 @@ one() {
 	[ "$t" != path ] || more=src/store/file_path.c
 	# shellcheck disable=SC2086
 	clang $flags -fsanitize=fuzzer,address,undefined -o "$work/fuzz_$t" "test/fuzz/target_$t.c" $more $objects $libs || return 1
-	case $t in statedoc | guard | action | schema | path) dict="-dict=test/fuzz/json.dict" ;; esac
+	case $t in statedoc | guard | action | schema | path | bounds) dict="-dict=test/fuzz/json.dict" ;; esac
 	rm -f "$work/found/$t-"*
 	"$work/fuzz_$t" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 $dict \
 		-artifact_prefix="$work/found/$t-" "$work/corpus/$t" "$work/seeds/$t" > "$work/$t.log" 2>&1

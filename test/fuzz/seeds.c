@@ -344,7 +344,7 @@ footer_seed(StblPqLogical logical, StblPqType type)
 		groups[i].n_rows = 30;
 		groups[i].chunks = chunks;
 	}
-	stbl_pq_write_footer(&b, &schema, groups, 2, 60, STBL_PQ_ZSTD, STBL_PQ_CREATED_BY);
+	stbl_pq_write_footer(&b, &schema, groups, 2, 60, STBL_PQ_CREATED_BY);
 	b.len -= 8;
 	seed("footer", &b);
 }

@@ -20,56 +20,64 @@ malformed(const StblPqNode *leaf, StblError *err)
 	return stbl_fail(err, STBL_ERR_CORRUPT, "deltas of Parquet column \"%s\" are malformed", leaf->name);
 }
 
-/* Adds up a batch of deltas behind *sum; to has 32 or 64 bits a value. */
-static void
-add_up(const uint64_t *deltas, size_t n, uint64_t least, uint64_t *sum, uint8_t *to, size_t width)
+/* Adds up a batch of deltas behind v, into integers of that type. */
+#define ADD_UP(type) do { \
+	type	   *out = (type *) to; \
+	for (size_t i = 0; i < n; i++) \
+		out[i] = (type) (v += deltas[i] + least); \
+} while (0)
+
+static uint64_t
+add_up(const uint64_t *deltas, size_t n, uint64_t least, uint64_t v, uint8_t *to, size_t width)
 {
-	uint64_t	v = *sum;
-
 	if (width == 8)
-	{
-		uint64_t   *out = (uint64_t *) to;
-
-		for (size_t i = 0; i < n; i++)
-			out[i] = v += deltas[i] + least;
-	}
+		ADD_UP(uint64_t);
 	else
-	{
-		uint32_t   *out = (uint32_t *) to;
+		ADD_UP(uint32_t);
+	return v;
+}
 
-		for (size_t i = 0; i < n; i++)
-			out[i] = (uint32_t) (v += deltas[i] + least);
-	}
-	*sum = v;
+static uint64_t
+add_up_narrow(const uint32_t *deltas, size_t n, uint64_t least, uint64_t v, uint8_t *to, size_t width)
+{
+	if (width == 8)
+		ADD_UP(uint64_t);
+	else
+		ADD_UP(uint32_t);
+	return v;
 }
 
 /* One miniblock, of which n values are wanted; its padding is passed over as far as it is there. */
 static bool
 read_mini(StblCursor *cur, int bits, size_t mini, size_t n, uint64_t least, uint64_t *sum, uint8_t *to, size_t width)
 {
-	uint64_t	deltas[STBL_PQ_BATCH];
+	uint64_t	wide[STBL_PQ_BATCH / 2];
+	uint32_t	narrow[STBL_PQ_BATCH / 2];
 	size_t		left = stbl_cursor_left(cur);
 	size_t		whole = mini / 8 * (size_t) bits;
 	const uint8_t *p;
 
 	if (whole > left)
 		whole = left;
-	if (bits > 64 || n > whole * 8 / (bits > 0 ? (size_t) bits : 1))
-	{
-		if (bits != 0)
-			return false;
-	}
+	if (bits > 64 || n * (size_t) bits > whole * 8)
+		return false;
 	p = stbl_cursor_bytes(cur, whole);
-	for (size_t done = 0; done < n; done += STBL_PQ_BATCH)
+	for (size_t done = 0, take; done < n; done += take)
 	{
-		size_t		take = n - done < STBL_PQ_BATCH ? n - done : STBL_PQ_BATCH;
 		size_t		at = done / 8 * (size_t) bits;
 
-		if (bits == 0)
-			memset(deltas, 0, take * sizeof(uint64_t));
+		/* the bytes behind the miniblock may be looked at: so it is not unpacked from a copy */
+		take = n - done < STBL_PQ_BATCH / 2 ? n - done : STBL_PQ_BATCH / 2;
+		if (bits <= 32)
+		{
+			stbl_pq_unpack32(p + at, left - at, bits, narrow, take);
+			*sum = add_up_narrow(narrow, take, least, *sum, to + done * width, width);
+		}
 		else
-			stbl_pq_unpack64(p + at, whole - at, bits, deltas, take);
-		add_up(deltas, take, least, sum, to + done * width, width);
+		{
+			stbl_pq_unpack64(p + at, left - at, bits, wide, take);
+			*sum = add_up(wide, take, least, *sum, to + done * width, width);
+		}
 	}
 	return true;
 }

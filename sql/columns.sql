@@ -78,6 +78,14 @@ ALTER FOREIGN TABLE co ADD COLUMN d int NOT NULL DEFAULT 7;
 INSERT INTO co (id) VALUES (14);
 INSERT INTO co (id, d) VALUES (15, NULL);
 SELECT count(*), count(d), min(d) FROM co;
+-- another session reads it from a checkpoint
+SET supertable.checkpoint_interval = 1;
+INSERT INTO co (id, n, tags) VALUES (17, 17, '{after}');
+INSERT INTO co (id) VALUES (18);
+\c -
+\set VERBOSITY terse
+SELECT * FROM co WHERE id IN (4, 7, 17, 18) ORDER BY id;
+DELETE FROM co WHERE id > 16;
 -- column_name: renamed in the foreign table, quoted, swapped
 ALTER FOREIGN TABLE co RENAME COLUMN v TO word;
 ALTER FOREIGN TABLE co ALTER COLUMN word OPTIONS (ADD column_name 'v');

@@ -101,6 +101,21 @@ INSERT INTO tr_id(v) VALUES ('d') RETURNING id;
 BEGIN; TRUNCATE tr_id RESTART IDENTITY; ROLLBACK;
 INSERT INTO tr_id(v) VALUES ('e') RETURNING id;
 SELECT * FROM tr_id ORDER BY id;
+-- what a version held is known to a session that reads it from a checkpoint
+SET supertable.checkpoint_interval = 1;
+INSERT INTO tr_id(v) VALUES ('old');
+DELETE FROM tr_id WHERE v = 'd';
+\c -
+BEGIN;
+TRUNCATE tr_id;
+SELECT count(*) FROM tr_id;
+INSERT INTO tr_id(v) VALUES ('new');
+COMMIT;
+SELECT v FROM tr_id;
+SET supertable.checkpoint_interval = 1;
+TRUNCATE tr_id;
+\c -
+SELECT count(*) FROM tr_id;
 -- a table in use
 BEGIN;
 DECLARE c CURSOR FOR SELECT * FROM tr;

@@ -4,8 +4,9 @@
  * Writers differ: a footer without column orders has no bounds (the footer's
  * reader leaves them out), floats may have NaN beside their bounds, the log's
  * timestamps are cut to milliseconds (some cut the maximum too, so it is
- * widened by one), the log's text may be a prefix (a maximum then is raised
- * by its writer).
+ * widened by one), the log's text may be a prefix.  Then a maximum is raised by
+ * its writer, by U+FFFD in old versions of Spark's Delta: characters beyond
+ * that one, which are two units in UTF-16, were taken for less.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -230,6 +231,12 @@ timestamp_of(const char *text, size_t len, int64_t *us)
 }
 
 static bool
+ends_in_fffd(const StblJson *v)
+{
+	return v->len >= 3 && memcmp(v->str + v->len - 3, "\xef\xbf\xbd", 3) == 0;
+}
+
+static bool
 get_json(const StblField *field, const StblJson *v, bool is_max, StblBound *out)
 {
 	bool		exact;
@@ -262,7 +269,7 @@ get_json(const StblField *field, const StblJson *v, bool is_max, StblBound *out)
 		case STBL_STRING:
 			out->bytes = (const uint8_t *) v->str;
 			out->len = v->len;
-			return v->type == STBL_JSON_STRING;
+			return v->type == STBL_JSON_STRING && !(is_max && ends_in_fffd(v));
 		default:
 			return false;
 	}

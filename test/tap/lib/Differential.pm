@@ -99,9 +99,16 @@ my @COLUMNS = (
 	[an => 'numeric(38,10)[]', '', 'numeric(38,10)[]', ''],
 	[az => 'timestamptz[]', '', 'timestamptz[]', ''],
 	[ab => 'boolean[]', '', 'boolean[]', ''],
+	# added when there are rows already
+	[z2 => 'int2', '', 'int2', 'eosmg'],
+	[zt => 'text', '"C"', 'text', 'eopg'],
+	[zf => 'float8', '', 'float8', 'eomg'],
+	[za => 'integer[]', '', 'integer[]', ''],
 );
+my @LATE = qw(z2 zt zf za);
 my %COL = map { $_->[0] => { name => $_->[0], type => $_->[1], collation => $_->[2], pool => $_->[3], can => $_->[4] } } @COLUMNS;
 my @NAMES = map { $_->[0] } @COLUMNS;
+my @EARLY = @NAMES[0 .. $#NAMES - @LATE];
 my @SCALAR = grep { $COL{$_}{type} !~ /\[\]/ } @NAMES;
 my @ORDERED = grep { $_ ne 'j' } @SCALAR;
 
@@ -254,6 +261,8 @@ test_kind('BETWEEN', 1, sub {
 	return ("$a.$name BETWEEN " . (constant($g, $COL{$name}{type}, 0))[0] . ' AND ' . (constant($g, $COL{$name}{type}, 0))[0], 1);
 });
 test_kind('id range', 1, sub { my ($g, $a) = @_; my $from = int(rand($g->{next_id})); return ("$a.id >= $from AND $a.id < $from + " . int(rand(100)), 1); });
+test_kind('query once', 0, sub { my ($g, $a) = @_; return (pick("$a.i4 = (SELECT max(k) FROM dim)", "$a.i4 = ANY (ARRAY(SELECT k FROM dim))", "$a.n2 > (SELECT min(n) FROM dim WHERE k = 3)", "$a.d = (SELECT max(d) FROM dim WHERE k < 0)"), 0); });
+test_kind('stable', 1, sub { my ($g, $a) = @_; return (pick("$a.tz < now()", "$a.d <= current_date", "$a.ts < localtimestamp", "$a.tz >= '2024-02-29'::text::timestamptz"), 1); });
 test_kind('two columns', 0, sub { my ($g, $a) = @_; return (pick("$a.i2 < $a.i4", "$a.f8 = $a.w8", "$a.t < $a.tl COLLATE \"C\"", "$a.d < $a.ts"), 0); });
 test_kind('expression', 0, sub { my ($g, $a) = @_; return (pick("$a.id % 3 = 1", "length($a.t) > 2", "coalesce($a.i2, 0) = 0", "$a.b IS DISTINCT FROM true", "$a.ai[1] = 1", "upper($a.t) = 'AB'"), 0); });
 
@@ -520,8 +529,9 @@ sub copy_escape
 
 sub copy_rows
 {
-	my ($g, $n) = @_;
-	return "COPY t FROM stdin;\n" . join('', map { join("\t", new_id($g), map { copy_escape(row_value($g, $_)) } @NAMES) . "\n" } 1 .. $n) . "\\.\n";
+	my ($g, $n, @names) = @_;
+	@names = @NAMES unless @names;
+	return "COPY t FROM stdin;\n" . join('', map { join("\t", new_id($g), map { copy_escape(row_value($g, $_)) } @names) . "\n" } 1 .. $n) . "\\.\n";
 }
 
 sub copy_in { my ($g) = @_; return copy_rows($g, 1 + int(rand(20))); }
@@ -691,10 +701,13 @@ sub settings
 }
 
 # The columns, for CREATE TABLE or CREATE FOREIGN TABLE.
-sub table_columns
+sub column_text
 {
-	return join(', ', 'id bigint NOT NULL', map { "$_->{name} $_->{type}" . ($_->{collation} ? " COLLATE $_->{collation}" : '') } map { $COL{$_} } @NAMES);
+	my $c = $COL{ $_[0] };
+	return "$c->{name} $c->{type}" . ($c->{collation} ? " COLLATE $c->{collation}" : '');
 }
+
+sub table_columns { return join(', ', 'id bigint NOT NULL', map { column_text($_) } @EARLY); }
 
 sub shared_objects
 {
@@ -721,10 +734,13 @@ sub make_run
 		$g->{pools}{f4} = 'hugef4';
 		$g->{pools}{f8} = 'hugef8';
 	}
-	for (1 .. 3)
+	for my $i (1 .. 3)
 	{
 		settings($g) for 1 .. 3;
-		step($g, copy_rows($g, 150));
+		step($g, copy_rows($g, 150, $i < 3 ? @EARLY : @NAMES));
+		next unless $i == 2;
+		step($g, "ALTER TABLE t ADD COLUMN " . column_text($_), control => 1) for @LATE;
+		do_select($g) for 1 .. 3;
 	}
 	while ($g->{n_statements} < $n)
 	{

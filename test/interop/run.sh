@@ -35,6 +35,7 @@ if [ -n "${STBL_INTEROP_SPARK:-}" ]; then
 		python3 -m venv "$spark"
 		"$spark/bin/pip" install -q --disable-pip-version-check pyspark==4.2.0 delta-spark==4.4.0 pyarrow
 	fi
-	"$spark/bin/python" "$here/spark.py" "$work/lake" "$work/run" || status=1
+	"$spark/bin/python" "$here/spark_reads.py" "$work/lake" "$work/run" || status=1
+	"$spark/bin/python" "$here/spark_writes.py" "$work/lake" "$work/run" || status=1
 fi
 exit $status

@@ -66,3 +66,16 @@ UPDATE wider SET n = 11 WHERE id = 1;
 ALTER FOREIGN TABLE wider ADD COLUMN tags text[];
 INSERT INTO wider VALUES (4, 'four', NULL, NULL, '{a,b}');
 COMMIT;
+
+-- one change a version, for who reads old ones
+CREATE FOREIGN TABLE travel (id int, t text) SERVER lake OPTIONS (path 'travel');
+SET supertable.one_phase = on;
+BEGIN;
+CREATE TABLE seen (i int);
+INSERT INTO travel VALUES (1, 'one');
+COMMIT;
+INSERT INTO travel VALUES (2, 'two'), (3, 'three');
+UPDATE travel SET t = upper(t) WHERE id = 2;
+DELETE FROM travel WHERE id = 1;
+DELETE FROM travel;
+INSERT INTO travel VALUES (4, 'four');

@@ -5,25 +5,11 @@ Slow to start: run by a flag.  Prints TAP.
 import os
 
 import pyarrow.parquet as pq
-from delta import configure_spark_with_delta_pip
-from pyspark.sql import SparkSession
-
+from sparksession import spark
 from values import arrow, check, done, lake, readable, rows, table
 
 others = f"{lake}/others"
 os.makedirs(others, exist_ok=True)
-spark = configure_spark_with_delta_pip(
-    SparkSession.builder.master("local[2]").appName("interop")
-    .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
-    .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
-    .config("spark.sql.session.timeZone", "UTC").config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
-    .config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false").config("spark.sql.shuffle.partitions", "2")
-    .config("spark.sql.parquet.int96RebaseModeInWrite", "CORRECTED").config("spark.sql.parquet.datetimeRebaseModeInWrite", "CORRECTED")
-).getOrCreate()
-spark.sparkContext.setLogLevel("ERROR")
-print("#", "Spark", spark.version)
-
-
 
 def cut(r):
     """Timestamps in milliseconds; those without zone are in microseconds whatever is asked."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
-from values import N, arrow, check, done, kinds, lake, milliseconds, ok, pg, readable, rows, table
+from values import N, arrow, check, check_filters, done, kinds, lake, milliseconds, ok, pg, readable, rows, table
 
 
 def log(path, files):
@@ -67,6 +67,8 @@ ok(seen >= {"PLAIN", "RLE", "RLE_DICTIONARY", "DELTA_BINARY_PACKED", "DELTA_LENG
 want = [str(sum(len(files) + 1 for r in rows if r["s"] == "word 3" and r["i4"] is not None and r["i4"] > 0))]
 ok(pg("SELECT count(*) FROM arrow WHERE s = 'word 3' AND i4 > 0") == [tuple(want)], "arrow: a filter over all its files")
 
+check_filters("arrow", rows, len(files) + 1)
+
 # ---- DuckDB ----
 
 os.makedirs(f"{others}/duck")
@@ -82,6 +84,7 @@ table("duck")
 for v, c in files:
     check("duck", f"{v}, {c}", rows)
 seen = {e for (p,) in duck.execute(f"SELECT DISTINCT encodings FROM parquet_metadata('{others}/duck/*.parquet')").fetchall() for e in p.split(", ")}
+check_filters("duck", rows, len(files))
 ok(seen >= {"DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "BYTE_STREAM_SPLIT", "RLE_DICTIONARY"}, f"duck: encodings were {sorted(seen)}")
 
 os.makedirs(f"{others}/brotli")
@@ -103,6 +106,7 @@ readable(others)
 table("polars")
 for c in codecs:
     check("polars", c, rows)
+check_filters("polars", rows, len(codecs))
 
 # ---- delta-rs: a table of its own, log, checkpoint and all ----
 
@@ -117,6 +121,7 @@ table("rs")
 theirs = pa.table(QueryBuilder().register("t", DeltaTable(path)).execute("SELECT * FROM t ORDER BY id").read_all()).to_pylist()
 ok(len(theirs) == N - 100 and [r["s"] for r in theirs if r["id"] == 300] == ["updated"], "rs: delta-rs has changed its table")
 check("rs", None, theirs)
+check_filters("rs", theirs)
 message = pg("INSERT INTO rs (id) VALUES (1)", check=False)
 print("#", "a write to it:", message.splitlines()[0] if isinstance(message, str) else "accepted")
 

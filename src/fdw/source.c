@@ -479,6 +479,15 @@ to_microseconds(StblSource *s, const StblColumnRead *read, StblVec *vec)
 			v[i] = v[i] / 1000 - (v[i] % 1000 < 0);
 }
 
+/* What others write in another form than ours becomes ours. */
+static void
+to_our_form(StblSource *s, const StblSourceColumn *c, StblVec *vec)
+{
+	to_microseconds(s, &c->read, vec);
+	if (vec->kind == STBL_VEC_FIXED && c->column->field.kind == STBL_BINARY)
+		stbl_vec_to_bytes(vec);
+}
+
 static bool
 is_due(const StblSourceColumn *c, bool for_filter)
 {
@@ -511,12 +520,12 @@ load_columns(StblSource *s, bool for_filter)
 			continue;
 		if (c->read.is_coded)
 		{
-			to_microseconds(s, &c->read, &c->read.coded.dict);
+			to_our_form(s, c, &c->read.coded.dict);
 			c->coded = &c->read.coded;
 		}
 		else
 		{
-			to_microseconds(s, &c->read, &c->read.vec.elem);
+			to_our_form(s, c, &c->read.vec.elem);
 			c->data = &c->read.vec;
 		}
 	}

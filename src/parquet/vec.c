@@ -154,6 +154,35 @@ stbl_vec_bytes(StblVec *vec, const void *data, size_t len)
 	vec->offsets[++vec->n] = at + len;
 }
 
+void
+stbl_vec_to_bytes(StblVec *vec)
+{
+	size_t		width = vec->width;
+	uint64_t	at = 0;
+
+	vec->offsets = stbl_alloc_array(vec->mem, vec->cap + 1, sizeof(uint64_t));
+	vec->offsets[0] = 0;
+	if (vec->values == NULL)
+		vec->values = stbl_alloc(vec->mem, FIRST_BYTES);
+
+	/* a null takes no bytes, so what follows one moves down */
+	for (size_t i = 0; i < vec->n; i++)
+	{
+		if (vec->valid[i])
+		{
+			if (at != i * width)
+				memmove(vec->values + at, vec->values + i * width, width);
+			at += width;
+		}
+		vec->offsets[i + 1] = at;
+	}
+	vec->bytes = vec->values;
+	vec->bytes_cap = vec->cap > 0 ? vec->cap * width + 1 : FIRST_BYTES;
+	vec->values = NULL;
+	vec->kind = STBL_VEC_BYTES;
+	vec->width = 0;
+}
+
 size_t
 stbl_vec_size(const StblVec *vec)
 {

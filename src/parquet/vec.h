@@ -61,6 +61,9 @@ extern void stbl_vec_fixed(StblVec *vec, const void *value);	/* width bytes */
 extern void stbl_vec_bytes(StblVec *vec, const void *data, size_t len);
 extern size_t stbl_vec_size(const StblVec *vec);	/* bytes of payload held */
 
+/* Makes a FIXED vector one of BYTES with the same values, in its own memory. */
+extern void stbl_vec_to_bytes(StblVec *vec);
+
 /* One value of four or of eight bytes, inline: what a load spends its time on. */
 static inline void
 stbl_vec_put4(StblVec *vec, const void *value)

@@ -6,7 +6,7 @@ import os
 
 import pyarrow.parquet as pq
 from sparksession import spark
-from values import arrow, check, done, lake, readable, rows, table
+from values import arrow, check, check_filters, done, lake, readable, rows, table
 
 others = f"{lake}/others"
 os.makedirs(others, exist_ok=True)
@@ -37,6 +37,8 @@ for version in ("PARQUET_1_0", "PARQUET_2_0"):
             readable(others)
             table(t)
             check(t, None, [cut(r) for r in rows] if "millis" in t else rows)
+            if dictionary == "true":
+                check_filters(t, rows)
 
 path = f"{others}/spark_vectors"
 source.repartition(3).write.format("delta").option("delta.enableDeletionVectors", "true").save(path)
@@ -46,5 +48,6 @@ readable(others)
 table("spark_vectors")
 want = [dict(r, s="updated" if r["id"] % 100 == 1 else r["s"]) for r in rows if r["id"] % 7 != 3]
 check("spark_vectors", None, want)
+check_filters("spark_vectors", want)
 
 done()

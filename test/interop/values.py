@@ -146,6 +146,49 @@ def arrow(f):
     return pa.Table.from_pylist([dict(r, f=f) for r in rows], schema=pa.schema([(c, k[0]) for c, k in kinds.items()]))
 
 
+def nan(v):
+    return v is not None and math.isnan(v)
+
+
+# Filters that statistics may decide, and what they mean: NaN is above all numbers, text is in the order of its bytes.
+filters = {
+    "f8 > 1e300": lambda r: r["f8"] is not None and (nan(r["f8"]) or r["f8"] > 1e300),
+    "f8 < 0": lambda r: r["f8"] is not None and r["f8"] < 0,
+    "f8 >= '-0'": lambda r: r["f8"] is not None and (nan(r["f8"]) or r["f8"] >= 0),
+    "f4 = 'NaN'": lambda r: nan(r["f4"]),
+    "f4 = '-Infinity'": lambda r: r["f4"] == -math.inf,
+    "i8 = 9223372036854775807": lambda r: r["i8"] == 2**63 - 1,
+    "i2 BETWEEN -400 AND 400": lambda r: r["i2"] is not None and -400 <= r["i2"] <= 400,
+    "seq < 1000000000100": lambda r: r["seq"] < 10**12 + 100,
+    "n9 = -9999999.99": lambda r: r["n9"] == D("-9999999.99"),
+    "n18 > 999999999999": lambda r: r["n18"] is not None and r["n18"] > D("999999999999"),
+    "n38 < -9999999999999999999999999999": lambda r: r["n38"] is not None and r["n38"] < -D("9" * 28),
+    "t = repeat('x', 70000)": lambda r: r["t"] == "x" * 70000,
+    "t > repeat('x', 69999)": lambda r: r["t"] is not None and r["t"] > "x" * 69999,
+    "t < 'https://example.org/1/'": lambda r: r["t"] is not None and r["t"] < "https://example.org/1/",
+    "s = 'word 15'": lambda r: r["s"] == "word 15",
+    "s IS NULL": lambda r: r["s"] is None,
+    "bin > '\\xff'": lambda r: r["bin"] is not None and bytes(r["bin"]) > b"\xff",
+    "d >= '2070-01-01'": lambda r: r["d"] is not None and r["d"] >= datetime.date(2070, 1, 1),
+    "ts < '1945-01-01 UTC'": lambda r: r["ts"] is not None and r["ts"] < datetime.datetime(1945, 1, 1, tzinfo=UTC),
+    "tn > '2001-01-01'": lambda r: r["tn"] is not None and r["tn"].replace(tzinfo=None) > datetime.datetime(2001, 1, 1),
+    "b": lambda r: r["b"] is True,
+    "NOT b AND li IS NULL": lambda r: r["b"] is False and r["li"] is None,
+}
+bounds = {"i2": "int", "i8": "int", "seq": "int", "n9": "num", "d": "date", "s": "text", "id": "int"}
+
+
+def check_filters(name, want, times=1):
+    """Counts by each filter, least and greatest values; want is repeated so many times."""
+    got = pg("SELECT " + ", ".join(f"(SELECT count(*) FROM {name} WHERE {f})" for f in filters))[0]
+    expected = [str(times * sum(1 for r in want if p(r))) for p in filters.values()]
+    diff = [(f, a, b) for f, a, b in zip(filters, expected, got) if a != b]
+    ok(not diff and "0" not in expected, f"{name}: {len(filters)} filters that statistics may decide", diff or expected)
+    got = [v for c in bounds for v in pg(f"SELECT min({c}), max({c}) FROM {name}")[0]]
+    expected = [str(f(r[c] for r in want if r[c] is not None)) for c in bounds for f in (min, max)]
+    ok(got == expected, f"{name}: least and greatest values", f"{got}\n{expected}")
+
+
 def milliseconds(r):
     """As Arrow cuts them: towards 1970."""
     def cut(v, zero):

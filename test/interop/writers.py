@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
-from values import N, arrow, check, done, kinds, lake, milliseconds, ok, pg, readable, rows, table
+from values import N, arrow, check, check_filters, done, kinds, lake, milliseconds, ok, pg, readable, rows, table
 
 
-def log(path, files):
+def log(path, files, of=kinds):
     """A first version of a Delta table over these files."""
-    fields = [{"name": c, "type": k[1], "nullable": True, "metadata": {}} for c, k in kinds.items()]
+    fields = [{"name": c, "type": k[1], "nullable": True, "metadata": {}} for c, k in of.items()]
     actions = [{"commitInfo": {"timestamp": int(time.time() * 1000), "operation": "WRITE"}},
                {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["timestampNtz"], "writerFeatures": ["timestampNtz"]}},
                {"metaData": {"id": "00000000-0000-4000-8000-00000000beef", "format": {"provider": "parquet", "options": {}}, "schemaString": json.dumps({"type": "struct", "fields": fields}), "partitionColumns": [], "configuration": {}, "createdTime": 0}}]
@@ -67,6 +67,24 @@ ok(seen >= {"PLAIN", "RLE", "RLE_DICTIONARY", "DELTA_BINARY_PACKED", "DELTA_LENG
 want = [str(sum(len(files) + 1 for r in rows if r["s"] == "word 3" and r["i4"] is not None and r["i4"] > 0))]
 ok(pg("SELECT count(*) FROM arrow WHERE s = 'word 3' AND i4 > 0") == [tuple(want)], "arrow: a filter over all its files")
 
+check_filters("arrow", rows, len(files) + 1)
+
+# binaries of a fixed length, which Delta has no type for but binary
+os.makedirs(f"{others}/fixed")
+fixed = [{"id": i, "u": None if i % 5 == 2 else bytes([i % 256, i // 256]) * 4, "l": None if i % 7 == 3 else [bytes([i % 256] * 3), None][:i % 3]} for i in range(1000)]
+for i, options in enumerate((dict(use_dictionary=True), dict(use_dictionary=False), dict(use_dictionary=False, column_encoding={"u": "DELTA_BYTE_ARRAY"}), dict(use_dictionary=False, column_encoding={"u": "BYTE_STREAM_SPLIT"}))):
+    pq.write_table(pa.Table.from_pylist([dict(r, id=r["id"] + 1000 * i) for r in fixed], schema=pa.schema([("id", pa.int32()), ("u", pa.binary(8)), ("l", pa.list_(pa.binary(3)))])),
+                   f"{others}/fixed/{i}.parquet", row_group_size=300, **options)
+log(f"{others}/fixed", [f"{i}.parquet" for i in range(4)], {"id": (None, "integer"), "u": (None, "binary"), "l": (None, {"type": "array", "elementType": "binary", "containsNull": True})})
+readable(others)
+pg("CREATE FOREIGN TABLE fixed (id int, u bytea, l bytea[]) SERVER lake OPTIONS (path 'others/fixed')")
+h = lambda v: "" if v is None else "\\x" + v.hex()
+want = [(str(r["id"] + 1000 * i), h(r["u"]), "~" if r["l"] is None else ",".join(h(x) or "~" for x in r["l"])) for i in range(4) for r in fixed]
+ok(pg("SELECT id, u, coalesce(array_to_string(l, ',', '~'), '~') FROM fixed ORDER BY id") == want, "fixed: binaries of a fixed length, and lists of them")
+above = [r["u"] for r in fixed if r["u"] and r["u"] > b"\x80\x00"]
+ok(pg("SELECT count(*), count(u) FROM fixed WHERE u > '\\x8000'") == [(str(4 * len(above)),) * 2], "fixed: a filter on them")
+ok(pg("SELECT u, count(*) FROM fixed WHERE u >= '\\xfe' GROUP BY u ORDER BY u") == [(h(u), "4") for u in sorted(above) if u >= b"\xfe"], "fixed: grouped by them")
+
 # ---- DuckDB ----
 
 os.makedirs(f"{others}/duck")
@@ -82,6 +100,7 @@ table("duck")
 for v, c in files:
     check("duck", f"{v}, {c}", rows)
 seen = {e for (p,) in duck.execute(f"SELECT DISTINCT encodings FROM parquet_metadata('{others}/duck/*.parquet')").fetchall() for e in p.split(", ")}
+check_filters("duck", rows, len(files))
 ok(seen >= {"DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "BYTE_STREAM_SPLIT", "RLE_DICTIONARY"}, f"duck: encodings were {sorted(seen)}")
 
 os.makedirs(f"{others}/brotli")
@@ -103,6 +122,7 @@ readable(others)
 table("polars")
 for c in codecs:
     check("polars", c, rows)
+check_filters("polars", rows, len(codecs))
 
 # ---- delta-rs: a table of its own, log, checkpoint and all ----
 
@@ -117,6 +137,7 @@ table("rs")
 theirs = pa.table(QueryBuilder().register("t", DeltaTable(path)).execute("SELECT * FROM t ORDER BY id").read_all()).to_pylist()
 ok(len(theirs) == N - 100 and [r["s"] for r in theirs if r["id"] == 300] == ["updated"], "rs: delta-rs has changed its table")
 check("rs", None, theirs)
+check_filters("rs", theirs)
 message = pg("INSERT INTO rs (id) VALUES (1)", check=False)
 print("#", "a write to it:", message.splitlines()[0] if isinstance(message, str) else "accepted")
 

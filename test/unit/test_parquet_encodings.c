@@ -744,6 +744,34 @@ test_bounds(void)
 	arena_reset();
 }
 
+static void
+test_to_bytes(void)
+{
+	StblVec		v;
+	char		value[4] = "000";
+	bool		ok;
+
+	stbl_vec_init(&v, mem, STBL_VEC_FIXED, 3);
+	stbl_vec_to_bytes(&v);
+	OK(v.kind == STBL_VEC_BYTES && v.n == 0 && v.offsets[0] == 0 && v.bytes != NULL, "no fixed values become bytes");
+	stbl_vec_init(&v, mem, STBL_VEC_FIXED, 3);
+	for (int i = 0; i < 200; i++)
+	{
+		value[2] = (char) i;
+		if (i % 3 == 1)
+			stbl_vec_null(&v);
+		else
+			stbl_vec_fixed(&v, value);
+	}
+	stbl_vec_to_bytes(&v);
+	ok = v.n == 200 && v.n_null == 67;
+	for (int i = 0; ok && i < 200; i++)
+		ok = v.offsets[i + 1] - v.offsets[i] == (v.valid[i] ? 3 : 0) && (!v.valid[i] || v.bytes[v.offsets[i] + 2] == i);
+	stbl_vec_bytes(&v, "more", 4);
+	OK(ok && memcmp(v.bytes + v.offsets[200], "more", 4) == 0, "fixed values become bytes, nulls none");
+	arena_reset();
+}
+
 /* A page of nulls alone may have no bytes at all. */
 static void
 test_no_values(void)
@@ -768,6 +796,7 @@ int
 main(void)
 {
 	test_no_values();
+	test_to_bytes();
 	test_unpack();
 	test_runs();
 	test_deltas();

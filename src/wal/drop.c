@@ -34,7 +34,7 @@
 
 #define GAP_TRIES 4
 #define MARKER_MIN_AGE_US STBL_LOG_MIN_AGE_US
-#define DELETE_CHUNK 1024
+#define DELETE_CHUNK 256
 
 typedef struct Drop
 {

@@ -28,7 +28,7 @@
 
 #define LOG_TRIES 4
 #define GAP_TRIES 4
-#define DELETE_CHUNK 1024
+#define DELETE_CHUNK 256
 
 typedef struct Candidate
 {

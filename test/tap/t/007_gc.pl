@@ -72,6 +72,8 @@ sub go_on
 }
 sub stopped_files { my ($t) = @_; return sort { -M $a <=> -M $b } glob "$lake/$t/seg-*.parquet"; }
 
+my ($rc, $out, $err);
+
 # ---- nothing to do ----
 
 table('a', 0);
@@ -234,6 +236,43 @@ is(sum('o'), '10|55', 'L38: what it was not told is not there, what others wrote
 sql($node, "INSERT INTO o VALUES (100, 'again')");
 is(sum('o'), '11|155', '... the retry is there');
 
+# ---- a session that has not looked for long; several at once ----
+
+# L12, L14: what a session knows is not what is: another cluster has deleted rows and added some meanwhile
+table('k', 3000);
+sql($peer, "CREATE FOREIGN TABLE k (id int, v text) SERVER lake OPTIONS (path 'k')");
+$out = sql($node, "SELECT count(*) FROM k;\n\\! " . ($psql =~ s/-p \d+/'-p ' . $peer->port/er =~ s/-h \S+/'-h ' . $peer->host/er) .
+	" -c 'DELETE FROM k WHERE id % 2 = 0' -c 'DELETE FROM k WHERE id % 3 = 0' -c \"INSERT INTO k VALUES (9999, 'new')\"\n" .
+	"SELECT n_superfiles, n_tombstones FROM supertable_gc('k', grace => '0', retention => '0');");
+is($out, "3000\n0|1", 'L12, L14: gc judges by what storage says now, not by what its session knew');
+is(sql($node, 'SELECT count(*), max(id) FROM k'), '1001|9999', 'L12: no deleted row is back, no new one is gone');
+
+# G5: many at once, in both clusters
+write_file("$lake/k/seg-orphan$_.parquet", 'orphan') for 1 .. 300;
+my @gcs = map { my $n = $_ % 2 ? $node : $peer; open(my $f, '-|', 'psql', '-XAtq', '-h', $n->host, '-p', $n->port, '-d', 'postgres', '-c',
+	"SELECT n_superfiles FROM supertable_gc('k', grace => '0', retention => '0')") or die; $f } 1 .. 6;
+my @said = map { my $f = $_; my $l = join '', <$f>; close $f; $l } @gcs;
+is(scalar(grep { /^\d+$/ } @said), 6, 'G5: six at once, of two clusters, all come to their end') or diag("@said");
+is(files('k', 'seg-orphan*'), 0, '... nothing is left to delete');
+is(sql($node, 'SELECT count(*), max(id) FROM k'), '1001|9999', '... and nothing is missing');
+
+# L17: it can be cancelled, and tells how far it is
+write_file("$lake/k/seg-orphan$_.parquet", 'orphan') for 1 .. 3000;
+my $t0 = time;
+($rc, $out, $err) = sql_err($node, "SET store_fault.latency_ms = 200; SET statement_timeout = '6s'; SELECT supertable_gc('k', grace => '0', retention => '0')");
+like($err, qr/57014/, 'L17: a gc is cancelled');
+cmp_ok(time - $t0, '<', 9, '... at once');
+like($err, qr/NOTICE:.*supertable_gc of table .*\d/, 'L17: it has told how far it is');
+is(gc('k', $now) =~ /^0\|\d+\|0\|0$/ ? files('k', 'seg-orphan*') : -1, 0, 'G5: the next one goes on');
+is(sql($node, 'SELECT count(*), max(id) FROM k'), '1001|9999', '... nothing is missing');
+
+# L15: an object that cannot be deleted holds up no other
+write_file("$lake/k/seg-orphan$_.parquet", 'orphan') for 1 .. 5;
+($rc, $out, $err) = sql_err($node, faults('fail', 4) . "SELECT n_superfiles FROM supertable_gc('k', grace => '0', retention => '0')");
+is("$rc|$out", '0|4', 'L15: one deletion fails, the others are done');
+like($err, qr/WARNING:  58030: could not delete object "k\/seg-orphan/, '... and it is named');
+is(gc('k', $now), '0|1|0|0', '... the next call takes it');
+
 # ---- dropped storage ----
 
 sub drop_storage { return sql($node, "SELECT supertable_drop_storage('lake', '$_[0]')"); }
@@ -243,7 +282,6 @@ table('x', 10);
 sql($node, "SET supertable.checkpoint_interval = 2; BEGIN; INSERT INTO heap VALUES (1); UPDATE x SET v = 'new' WHERE id = 1; COMMIT; DELETE FROM x WHERE id = 2; DELETE FROM x WHERE id = 3");
 write_file("$lake/x/nested/_delta_log/00000000000000000000.json", 'of another table');
 my @before = split / /, everything('x');
-my ($rc, $out, $err);
 ok(stop_at(2, "BEGIN; SELECT count(*) FROM x; INSERT INTO x VALUES (500, 'late'); COMMIT"), 'a writer is under way while storage is dropped');
 my $n_objects = drop_storage('x');
 cmp_ok($n_objects, '>=', @before - 1, "drop_storage deletes $n_objects objects");
@@ -276,6 +314,23 @@ is(everything('x'), 'nested/_delta_log/00000000000000000000.json', '... and noth
 is(drop_storage('x'), 0, 'G5: nothing more to do');
 sql($node, "INSERT INTO x VALUES (8, 'once more')");
 is(sum('x'), '1|8', 'a table made there is a new one');
+
+# a drop that dies anywhere is finished by the next call
+for my $at (1 .. 3, 5, 9)
+{
+	table("z$at", 10);
+	sql($node, "SET supertable.checkpoint_interval = 2; BEGIN; INSERT INTO heap VALUES (1); UPDATE z$at SET v = 'new' WHERE id = 1; COMMIT; DELETE FROM z$at WHERE id = 2");
+	($rc, $out, $err) = sql_err($node, faults('kill_after', $at) . "SELECT supertable_drop_storage('lake', 'z$at')");
+	wait_up($node);
+	($rc, $out, $err) = sql_err($node, "SELECT * FROM z$at");
+	like($err, qr/55000/, "G5: a drop dies after its write $at: readers are turned away");
+	($rc, $out, $err) = sql_err($node, "INSERT INTO z$at VALUES (1)");
+	like($err, qr/55000/, '... and writers, as long as it has not come to its end');
+	drop_storage("z$at");
+	like(everything("z$at"), qr{^_delta_log/\d+\.json$}, '... the next call goes on');
+	sql($node, "INSERT INTO z$at VALUES (5, 'anew')");
+	is(sum("z$at"), '1|5', '... and then the table can begin anew');
+}
 
 # refused while a document is unsettled; L44: and so are the extension and its servers
 table('y', 10);

@@ -124,6 +124,15 @@ check_many("delta-rs", delta_rs(f"{lake}/sub/many", q + "t")[0])
 p = polars.scan_delta(f"{lake}/sub/many").select(polars.len().alias("n"), polars.col("id").sum().alias("a"), polars.col("k").cast(polars.Int64).sum().alias("b"), polars.col("v").sum().alias("c"), polars.col("t").n_unique().alias("d")).collect().rows()[0]
 check_many("Polars", p)
 
+# Cleaned up, and begun anew after a drop.
+for name in ("cleaned", "anew"):
+    expected = [(int(a), b) for a, b in pg(f"SELECT id, t FROM {name} ORDER BY id")]
+    ok(len(expected) > 0, f"PostgreSQL: {name} has {len(expected)} rows")
+    for engine, rows in (("DuckDB", duck.execute(f"SELECT id, t FROM delta_scan('{lake}/{name}') ORDER BY id").fetchall()),
+                         ("delta-rs", delta_rs(f"{lake}/{name}", "SELECT id, t FROM t ORDER BY id")),
+                         ("Polars", polars.scan_delta(f"{lake}/{name}").sort("id").select(["id", "t"]).collect().rows())):
+        ok(rows == expected, f"{engine}: {name} is equal, row for row", f"{rows[:5]} for {expected[:5]}")
+
 # Columns in every encoding that we write.
 enc_columns = "id i4 d ts n9 n18 seldom k word t bin v r b ai".split()
 

@@ -604,7 +604,7 @@ send_objects(StblTxnTable *tt, bool two_phase)
 	stbl_buf_init(&tt->dv_file, mem);
 	describe_superfiles(tt, mem, two_phase);
 	describe_targets(tt, mem);
-	if (tt->table->current->version >= 0)
+	if (stbl_snapshot_exists(tt->table->current))
 		columns_to_add(tt, &tt->table->current->schema, &tt->doc->doc.columns);
 	if (tt->dv_file.len > 0)
 		tt->uploads = lappend(tt->uploads,

@@ -36,6 +36,7 @@
 #include "utils/memutils.h"
 
 #include "common/pgmem.h"
+#include "common/tell.h"
 #include "wal/listing.h"
 #include "wal/recover.h"
 #include "wal/request.h"
@@ -723,8 +724,10 @@ stbl_recover_table(StblTable *table, const StblRecoverOptions *options, StblReco
 	int64		version;
 	List	   *ids;
 	bool		in_time = true;
+	StblTell	tell;
 
 	MemoryContextSwitchTo(cxt);
+	stbl_tell_begin(&tell, "supertable_recover", table->root);
 	batch_cxt = AllocSetContextCreate(cxt, "supertable recovery batch", ALLOCSET_DEFAULT_SIZES);
 	memset(report, 0, sizeof(*report));
 	memset(&s, 0, sizeof(s));
@@ -747,6 +750,7 @@ stbl_recover_table(StblTable *table, const StblRecoverOptions *options, StblReco
 		in_time = options->deadline_us == 0 || stbl_now_us() < options->deadline_us;
 		if (!in_time)
 			break;
+		stbl_tell(&tell, "sweeping documents", i, list_length(ids));
 		MemoryContextSwitchTo(batch_cxt);
 		sweep_batch(&s, ids, i, Min(BATCH, list_length(ids) - i));
 		MemoryContextSwitchTo(cxt);

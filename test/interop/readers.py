@@ -5,7 +5,7 @@ import duckdb
 import polars
 from deltalake import DeltaTable, QueryBuilder
 
-from expected import check, check_encoded, check_many, check_wider, columns, enc_columns, finish, lake, ok
+from expected import check, check_encoded, check_many, check_wider, columns, enc_columns, finish, lake, ok, pg
 
 duck = duckdb.connect()
 duck.execute("SET TimeZone = 'UTC'")
@@ -35,6 +35,15 @@ check_many("DuckDB", duck.execute(q + f"delta_scan('{lake}/sub/many')").fetchone
 check_many("delta-rs", delta_rs(f"{lake}/sub/many", q + "t")[0])
 p = polars.scan_delta(f"{lake}/sub/many").select(polars.len().alias("n"), polars.col("id").sum().alias("a"), polars.col("k").cast(polars.Int64).sum().alias("b"), polars.col("v").sum().alias("c"), polars.col("t").n_unique().alias("d")).collect().rows()[0]
 check_many("Polars", p)
+
+# Cleaned up, and begun anew after a drop.
+for name in ("cleaned", "anew"):
+    expected = [(int(a), b) for a, b in pg(f"SELECT id, t FROM {name} ORDER BY id")]
+    ok(len(expected) > 0, f"PostgreSQL: {name} has {len(expected)} rows")
+    for engine, rows in (("DuckDB", duck.execute(f"SELECT id, t FROM delta_scan('{lake}/{name}') ORDER BY id").fetchall()),
+                         ("delta-rs", delta_rs(f"{lake}/{name}", "SELECT id, t FROM t ORDER BY id")),
+                         ("Polars", polars.scan_delta(f"{lake}/{name}").sort("id").select(["id", "t"]).collect().rows())):
+        ok(rows == expected, f"{engine}: {name} is equal, row for row", f"{rows[:5]} for {expected[:5]}")
 
 
 enc_select = ", ".join('"%s"' % c for c in enc_columns)

@@ -79,3 +79,27 @@ UPDATE travel SET t = upper(t) WHERE id = 2;
 DELETE FROM travel WHERE id = 1;
 DELETE FROM travel;
 INSERT INTO travel VALUES (4, 'four');
+
+-- cleaned up: old versions and superfiles are gone, the log begins at a checkpoint
+CREATE FOREIGN TABLE cleaned (id int, t text) SERVER lake OPTIONS (path 'cleaned');
+SET supertable.checkpoint_interval = 3;
+INSERT INTO cleaned SELECT i, 'row ' || i FROM generate_series(1, 5000) i;
+UPDATE cleaned SET t = 'new' WHERE id % 2 = 0;
+DELETE FROM cleaned WHERE id % 3 = 0;
+DELETE FROM cleaned WHERE t = 'new' AND id > 1000;
+INSERT INTO cleaned SELECT i, 'more' FROM generate_series(5001, 5010) i;
+UPDATE cleaned SET t = 'last' WHERE id = 5001;
+\setenv lake :lake
+\! find "${lake#file://}/cleaned/_delta_log" -type f -exec touch -d '10 days ago' {} +
+SELECT supertable_gc('cleaned', grace => '0', retention => '0');
+UPDATE cleaned SET t = 'after gc' WHERE id = 5002;
+
+-- dropped, and begun anew
+CREATE FOREIGN TABLE anew (old int) SERVER lake OPTIONS (path 'anew');
+INSERT INTO anew VALUES (1), (2);
+UPDATE anew SET old = 3 WHERE old = 1;
+SELECT supertable_drop_storage('lake', 'anew');
+DROP FOREIGN TABLE anew;
+CREATE FOREIGN TABLE anew (id int, t text) SERVER lake OPTIONS (path 'anew');
+INSERT INTO anew VALUES (10, 'ten'), (11, 'eleven');
+DELETE FROM anew WHERE id = 10;

@@ -167,7 +167,23 @@ is(gc('d'), '2|0|0|0', 'COMPLETE documents older than grace go; what another coo
 age(8 * $day, $doc[2]);
 is(gc('d'), '1|0|0|0', '... for the retention');
 ok(-e $doc[3] && -e doc_path($node, 'd', id(1)) && -e doc_path($node, 'd', id(2)), 'a young one and unfinished ones stay');
+# ... and what was forced to roll back although it was committed here stays as the record of it
+doc('d', id(9), state => 'COMPLETE', coordinator => 1, outcome => 'ROLLED_BACK', superfile => 'seg-x.parquet');
+age(30 * $day, doc_path($node, 'd', id(9)));
+sql($node, "INSERT INTO supertable_internal.witness SELECT '" . id(9) . "', oid, 'file://$lake/d', 'x', 10 FROM pg_foreign_server WHERE srvname = 'lake'");
+is(gc('d'), '0|0|0|0', 'a rolled back document whose witness is here stays');
+sql($node, "DELETE FROM supertable_internal.witness WHERE wal_id = '" . id(9) . "'");
+is(gc('d'), '1|0|0|0', '... and goes when that is gone');
 is(sum('d'), '10|55', 'L14: every row is there');
+
+# L16: a table deep under the url
+sql($node, "CREATE FOREIGN TABLE deep (id int, v text) SERVER lake OPTIONS (path 'deep/er/still')");
+sql($node, "INSERT INTO deep VALUES (1, 'x'); BEGIN; SELECT 1; INSERT INTO deep VALUES (2, 'y'); DELETE FROM deep WHERE id = 1; COMMIT");
+write_file("$lake/deep/er/still/seg-orphan.parquet", 'orphan');
+write_file("$lake/deep/seg-orphan.parquet", 'of nobody');
+is(gc('deep', $now), '1|2|0|0', 'L16: orphan, superseded superfile and document of a table under a prefix');
+ok(-e "$lake/deep/seg-orphan.parquet", '... and nothing beside it');
+is(sum('deep'), '1|2', '... every row is there');
 
 # ---- a writer that is slower than grace ----
 
@@ -235,6 +251,12 @@ ok(!-e $freed, '... and leaves no stray version');
 is(sum('o'), '10|55', 'L38: what it was not told is not there, what others wrote is');
 sql($node, "INSERT INTO o VALUES (100, 'again')");
 is(sum('o'), '11|155', '... the retry is there');
+
+# a session that has not looked for days asks once more, and finds what is new
+unlink $clock;
+$out = sql($node, "SET store_fault.clock = '$clock'; SELECT count(*) FROM o;\n\\! echo 999999 > $clock\nSELECT count(*) FROM o; SELECT count(*) FROM o;\n\\! $psql -c \"INSERT INTO o VALUES (7, 'new')\"\nSELECT count(*) FROM o;");
+is($out, "11\n11\n11\n12", 'L38: a reader whose snapshot is days old');
+unlink $clock;
 
 # ---- a session that has not looked for long; several at once ----
 

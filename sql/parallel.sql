@@ -26,7 +26,19 @@ UPDATE par SET v = 'changed' WHERE id = 2;
 EXECUTE p;
 EXPLAIN (COSTS off) SELECT count(*) FROM par WHERE length(v) > 3;
 ROLLBACK;
+BEGIN;
+TRUNCATE par;
 EXECUTE p;
+INSERT INTO par VALUES (10001, 'after');
+EXECUTE p;
+ROLLBACK;
+EXECUTE p;
+-- a column that the storage lacks: told once, not by each process
+ALTER FOREIGN TABLE par ADD COLUMN w int;
+\set VERBOSITY terse
+SELECT count(*), count(w) FROM par WHERE length(v) > 3 AND length(w::text) IS NULL;
+\set VERBOSITY default
+ALTER FOREIGN TABLE par DROP COLUMN w;
 RESET parallel_leader_participation;
 
 -- a scan begun again and again

@@ -13,6 +13,9 @@
  * PUT was never answered, and nobody has read it: the temporary name goes
  * last, and who meets a file with two names makes its directory durable first.
  *
+ * Writes wait for the next call of drive and go there in groups, in which
+ * each step is taken for all (file_put.c).
+ *
  * Locks are flock(2) on one of LOCK_FILES files in the temporary directory,
  * chosen by a hash of the key, and held within one call of ours only.  Nobody
  * waits for one without a deadline: a holder may be stopped for ever.
@@ -37,7 +40,6 @@ bool		stbl_fsync = true;
 
 #define LOCK_FILES 4096
 #define LOCK_POLL_MS 2
-#define TEMP_NAME_SIZE 96
 #define PATH_MAX_URL 900
 
 /* ---- reading ---- */
@@ -115,8 +117,8 @@ read_range(StblRequest *req, int fd, const struct stat *st, uint64_t offset, uin
 	return NULL;
 }
 
-static void
-describe(StblRequest *req, const struct stat *st, const uint8_t *data)
+void
+stbl_file_describe(StblRequest *req, const struct stat *st, const uint8_t *data)
 {
 	req->size = (uint64_t) st->st_size;
 	req->modified_us = stbl_file_mtime_us(st);
@@ -153,8 +155,8 @@ do_get(StblFileStore *store, StblRequest *req)
 }
 
 /* HEAD: the same etag as GET, so a small object is read for it. */
-static bool
-look_at(StblFileStore *store, StblRequest *req)
+bool
+stbl_file_head(StblFileStore *store, StblRequest *req)
 {
 	struct stat st;
 	int			fd = open_object(store, req, &st);
@@ -169,249 +171,10 @@ look_at(StblFileStore *store, StblRequest *req)
 	close(fd);
 	if (small && data == NULL)
 		return false;
-	describe(req, &st, data);
+	stbl_file_describe(req, &st, data);
 	free(data);
 	req->status = STBL_ST_OK;
 	return true;
-}
-
-/* ---- writing ---- */
-
-/*
- * The writer's time in nanoseconds.  Files get that of the last clock tick,
- * in which a second file may follow that has the same inode again: their
- * etags must differ.
- */
-static bool
-set_time(int fd)
-{
-	struct timespec times[2];
-
-	clock_gettime(CLOCK_REALTIME, &times[0]);
-	times[1] = times[0];
-	return futimens(fd, times) == 0;
-}
-
-/* Writes the request's data to a new temporary file, durably; its name into name. */
-static bool
-write_temp(int tmp, StblRequest *req, char *name, struct stat *st)
-{
-	static unsigned seq = 0;
-	int			fd;
-	int			err;
-	bool		ok;
-
-	do
-	{
-		snprintf(name, TEMP_NAME_SIZE, "put.%ld.%u.%llx", (long) getpid(), seq++,
-				 (unsigned long long) stbl_file_now_us());
-		fd = stbl_file_open_at(tmp, name, O_WRONLY | O_CREAT | O_EXCL);
-	} while (fd < 0 && errno == EEXIST);	/* by another machine's process */
-	if (fd < 0)
-		err = errno;
-	else
-	{
-		ok = stbl_file_write(fd, req->data, req->data_len) && set_time(fd) && stbl_file_sync(fd) && fstat(fd, st) == 0;
-		err = errno;
-		if (close(fd) != 0 && errno != EINTR && ok)
-		{
-			err = errno;
-			ok = false;
-		}
-		if (ok)
-			return true;
-		unlinkat(tmp, name, 0);
-	}
-	stbl_file_fail(req, err, "write object", req->key);
-	if (req->status == STBL_ST_NOT_FOUND)
-		req->status = STBL_ST_TRANSIENT;	/* the temporary directory has just been removed */
-	return false;
-}
-
-/* The directory of the object now says what it should; makes that last. */
-static bool
-finish_write(StblFileStore *store, StblRequest *req, int dir)
-{
-	if (!stbl_file_sync_dir(store, dir))
-	{
-		stbl_file_fail(req, errno, "fsync directory of object", req->key);
-		req->status = STBL_ST_UNKNOWN;
-		return false;
-	}
-	req->status = STBL_ST_OK;
-	return true;
-}
-
-/* The name of the object is taken by something that is no object. */
-static void
-fail_name_taken(StblRequest *req, bool by_folder)
-{
-	req->status = STBL_ST_FAILED;
-	req->error_kind = STBL_ERR_EXISTS;
-	snprintf(req->message, sizeof(req->message), "could not write object \"%.300s\": %s", req->key,
-			 by_folder ? "other objects' names lie under it" : "its name is that of a special file");
-}
-
-/* Whether an error of link or rename leaves open what became of it (on a file system across a network). */
-static bool
-is_doubtful(int err)
-{
-	return err == EIO || err == EINTR || err == ETIMEDOUT || err == ESTALE;
-}
-
-/*
- * Neither linked nor renamed: sets the status, or leaves it pending where it
- * is worth another try at once.
- */
-static void
-explain_no_name(StblRequest *req, int err, int dir, const char *name)
-{
-	struct stat old;
-
-	if (err != EEXIST && err != EISDIR && err != ENOTEMPTY)
-	{
-		stbl_file_fail(req, err, "write object", req->key);
-		if (is_doubtful(err))
-			req->status = STBL_ST_UNKNOWN;
-		else if (req->status == STBL_ST_NOT_FOUND)
-			req->status = STBL_ST_TRANSIENT;	/* the folder was removed under our hands, and will be made anew */
-	}
-	else if (fstatat(dir, name, &old, AT_SYMLINK_NOFOLLOW) != 0)
-		return;					/* gone again */
-	else if (S_ISREG(old.st_mode))
-	{
-		if (req->op == STBL_OP_PUT_NEW)
-			req->status = STBL_ST_PRECONDITION;
-	}
-	else if (!S_ISDIR(old.st_mode))
-		fail_name_taken(req, false);
-	else if (unlinkat(dir, name, AT_REMOVEDIR) != 0)
-		fail_name_taken(req, true);
-}
-
-/*
- * Gives a temporary file its name; the request is done.  Until the name is
- * durable the file has a second one, by which a reader can tell.
- */
-static void
-put_name(StblFileStore *store, StblRequest *req, int tmp, const char *temp, int dir, const char *name,
-		 const struct stat *st)
-{
-	char		moved[TEMP_NAME_SIZE + 2];
-	struct stat now;
-	bool		is_new = req->op == STBL_OP_PUT_NEW;
-	bool		done = false;
-
-	snprintf(moved, sizeof(moved), "%s.m", temp);
-	if (!is_new && linkat(tmp, temp, tmp, moved, 0) != 0)
-	{
-		stbl_file_fail(req, errno, "write object", req->key);
-		if (req->status == STBL_ST_NOT_FOUND)
-			req->status = STBL_ST_TRANSIENT;
-	}
-	for (int tries = 0; tries < 8 && !done && req->status == STBL_ST_PENDING; tries++)
-	{
-		done = (is_new ? linkat(tmp, temp, dir, name, 0) : renameat(tmp, moved, dir, name)) == 0;
-		if (!done)
-		{
-			int			err = errno;
-
-			/* a file server that was asked twice says EEXIST of what it did the first time */
-			if (is_new && err == EEXIST && fstatat(tmp, temp, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_nlink > 1)
-				done = true;
-			else
-				explain_no_name(req, err, dir, name);
-		}
-	}
-	if (done)
-	{
-		if (finish_write(store, req, dir))
-			describe(req, st, req->data);
-	}
-	else if (req->status == STBL_ST_PENDING)
-	{
-		req->status = STBL_ST_TRANSIENT;
-		req->error_kind = STBL_ERR_IO;
-		snprintf(req->message, sizeof(req->message), "could not write object \"%.300s\": its name changes all the time",
-				 req->key);
-	}
-	unlinkat(tmp, temp, 0);
-	if (!is_new && !done)
-		unlinkat(tmp, moved, 0);
-}
-
-static void
-do_put(StblFileStore *store, StblRequest *req)
-{
-	const char *name;
-	char		temp[TEMP_NAME_SIZE];
-	struct stat st;
-	int			dir = stbl_file_parent(store, req->key, true, &name, req);
-	int			tmp;
-
-	if (dir < 0)
-		return;
-	tmp = stbl_file_temp_dir(store, req);
-	if (tmp >= 0 && write_temp(tmp, req, temp, &st))
-		put_name(store, req, tmp, temp, dir, name, &st);
-	if (tmp >= 0)
-		close(tmp);
-	close(dir);
-}
-
-/* With the key's lock held. */
-static void
-put_match(StblFileStore *store, StblRequest *req)
-{
-	StblRequest look;
-
-	memset(&look, 0, sizeof(look));
-	look.op = STBL_OP_HEAD;
-	look.key = req->key;
-	if (look_at(store, &look))
-	{
-		if (req->etag != NULL && strcmp(look.new_etag, req->etag) == 0)
-			do_put(store, req);
-		else
-			req->status = STBL_ST_PRECONDITION;
-		return;
-	}
-	req->status = look.status == STBL_ST_NOT_FOUND ? STBL_ST_PRECONDITION : look.status;
-	req->error_kind = look.error_kind;
-	memcpy(req->message, look.message, sizeof(req->message));
-}
-
-/* With the key's lock held. */
-static void
-delete_object(StblFileStore *store, StblRequest *req)
-{
-	const char *name;
-	struct stat st;
-	int			err;
-	int			dir = stbl_file_parent(store, req->key, false, &name, req);
-
-	if (dir < 0)
-	{
-		if (req->status == STBL_ST_NOT_FOUND)
-			req->status = STBL_ST_OK;
-		return;
-	}
-	if (unlinkat(dir, name, 0) == 0)
-		(void) finish_write(store, req, dir);
-	else
-	{
-		err = errno;
-		if (err == ENOENT || err == EISDIR ||
-			(err == EPERM && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)))
-			req->status = STBL_ST_OK;
-		else
-		{
-			stbl_file_fail(req, err, "delete object", req->key);
-			if (is_doubtful(err))
-				req->status = STBL_ST_UNKNOWN;
-		}
-	}
-	close(dir);
 }
 
 /* ---- locks ---- */
@@ -476,61 +239,51 @@ is_current_lock(StblFileStore *store, StblRequest *req, int lock_fd)
 	return same;
 }
 
-/* Tries the lock; true when the request is done, one way or the other. */
+/* Tries to lock; false: not now, or the request is done. */
 static bool
-try_locked(StblFileStore *store, StblRequest *req, int lock_fd)
+try_lock(StblFileStore *store, StblRequest *req, int lock_fd)
 {
-	if (flock(lock_fd, LOCK_EX | LOCK_NB) != 0)
+	if (lock_fd < 0)
+		return true;
+	if (flock(lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return is_current_lock(store, req, lock_fd);
+	if (errno != EWOULDBLOCK && errno != EINTR)
+		stbl_file_fail(req, errno, "lock object", req->key);
+	else if (stbl_file_now_us() >= req->deadline_us)
 	{
-		if (errno != EWOULDBLOCK && errno != EINTR)
-		{
-			stbl_file_fail(req, errno, "lock object", req->key);
-			return true;
-		}
-		if (stbl_file_now_us() < req->deadline_us)
-			return false;
 		req->status = STBL_ST_TRANSIENT;
 		req->error_kind = STBL_ERR_LOCKED;
 		snprintf(req->message, sizeof(req->message), "could not lock object \"%.300s\" in time", req->key);
-		return true;
 	}
-	if (is_current_lock(store, req, lock_fd))
-	{
-		if (req->op == STBL_OP_PUT_MATCH)
-			put_match(store, req);
-		else if (req->op == STBL_OP_DELETE)
-			delete_object(store, req);
-		else
-			do_put(store, req);
-	}
-	flock(lock_fd, LOCK_UN);
-	return true;
+	return false;
 }
 
+/* A write waits for its turn: those that wait at the next drive go together. */
 static void
-start_locked(StblFileStore *store, StblRequest *req)
+start_write(StblFileStore *store, StblRequest *req)
 {
-	int			lock_fd = open_lock(store, req);
-	StblFileWait *wait;
+	StblRequest **last = &store->waiting;
+	StblFilePut *put = calloc(1, sizeof(StblFilePut));
 
-	if (lock_fd < 0)
-		return;
-	if (try_locked(store, req, lock_fd))
+	if (put == NULL)
 	{
-		close(lock_fd);
+		stbl_file_fail(req, ENOMEM, "write object", req->key);
 		return;
 	}
-	wait = malloc(sizeof(StblFileWait));
-	if (wait == NULL)
+	put->dir = put->tmp = put->fd = put->lock_fd = -1;
+	if (req->op != STBL_OP_PUT_NEW)
 	{
-		close(lock_fd);
-		stbl_file_fail(req, ENOMEM, "lock object", req->key);
-		return;
+		put->lock_fd = open_lock(store, req);
+		if (put->lock_fd < 0)
+		{
+			free(put);
+			return;
+		}
 	}
-	wait->lock_fd = lock_fd;
-	wait->next = store->waiting;
-	req->driver_data = wait;
-	store->waiting = req;
+	req->driver_data = put;
+	while (*last != NULL)
+		last = &((StblFilePut *) (*last)->driver_data)->next;
+	*last = req;
 }
 
 /* ---- the driver ---- */
@@ -544,11 +297,17 @@ refuse(StblRequest *req, int error_kind, const char *message)
 }
 
 static void
+refuse_unsynced(StblRequest *req)
+{
+	refuse(req, STBL_ERR_IO, "an earlier change to the directory could not be forced to disk");
+}
+
+static void
 start(StblFileStore *store, StblRequest *req)
 {
 	if (store->sync_failed)
 	{
-		refuse(req, STBL_ERR_IO, "an earlier change to the directory could not be forced to disk");
+		refuse_unsynced(req);
 		return;
 	}
 	if (req->op != STBL_OP_LIST && !stbl_file_key_ok(req->key))
@@ -566,15 +325,13 @@ start(StblFileStore *store, StblRequest *req)
 			do_get(store, req);
 			return;
 		case STBL_OP_HEAD:
-			(void) look_at(store, req);
+			(void) stbl_file_head(store, req);
 			return;
 		case STBL_OP_PUT_NEW:
-			do_put(store, req);
-			return;
 		case STBL_OP_PUT:
 		case STBL_OP_PUT_MATCH:
 		case STBL_OP_DELETE:
-			start_locked(store, req);
+			start_write(store, req);
 			return;
 		case STBL_OP_LIST:
 			stbl_file_list(store, req);
@@ -607,40 +364,57 @@ static void
 unlink_waiting(StblFileStore *store, StblRequest *req)
 {
 	StblRequest **p = &store->waiting;
-	StblFileWait *wait = req->driver_data;
+	StblFilePut *put = req->driver_data;
 
 	while (*p != NULL && *p != req)
-		p = &((StblFileWait *) (*p)->driver_data)->next;
+		p = &((StblFilePut *) (*p)->driver_data)->next;
 	if (*p == NULL)
 		return;
-	*p = wait->next;
-	close(wait->lock_fd);
-	free(wait);
+	*p = put->next;
+	/* this unlocks as well */
+	if (put->lock_fd >= 0)
+		close(put->lock_fd);
+	free(put);
 	req->driver_data = NULL;
+}
+
+/* Of those that wait, the first that can go: locked, or done without. */
+static int
+gather(StblFileStore *store, StblRequest **group)
+{
+	int			n = 0;
+
+	for (StblRequest *req = store->waiting; req != NULL && n < STBL_FILE_GROUP_MAX; req = ((StblFilePut *) req->driver_data)->next)
+	{
+		if (store->sync_failed)
+			refuse_unsynced(req);
+		else if (!try_lock(store, req, ((StblFilePut *) req->driver_data)->lock_fd) && req->status == STBL_ST_PENDING)
+			continue;
+		group[n++] = req;
+	}
+	return n;
 }
 
 static void
 file_drive(void *store_p, int timeout_ms)
 {
 	StblFileStore *store = store_p;
-	StblRequest *req = store->waiting;
-	bool		any = false;
+	StblRequest *group[STBL_FILE_GROUP_MAX];
+	StblRequest *ready[STBL_FILE_GROUP_MAX];
+	int			n = gather(store, group);
+	int			n_ready = 0;
 
-	while (req != NULL)
+	for (int i = 0; i < n; i++)
+		if (group[i]->status == STBL_ST_PENDING)
+			ready[n_ready++] = group[i];
+	stbl_file_write_group(store, ready, n_ready);
+	for (int i = 0; i < n; i++)
 	{
-		StblFileWait *wait = req->driver_data;
-		StblRequest *next = wait->next;
-
-		if (try_locked(store, req, wait->lock_fd))
-		{
-			req->store_time_us = stbl_file_now_us();
-			unlink_waiting(store, req);
-			any = true;
-		}
-		req = next;
+		group[i]->store_time_us = stbl_file_now_us();
+		unlink_waiting(store, group[i]);
 	}
 	/* flock cannot be waited for beside the latch, so this returns soon and is called again */
-	if (!any && store->waiting != NULL && timeout_ms > 0)
+	if (n == 0 && store->waiting != NULL && timeout_ms > 0)
 		(void) poll(NULL, 0, timeout_ms < LOCK_POLL_MS ? timeout_ms : LOCK_POLL_MS);
 }
 
@@ -695,6 +469,7 @@ file_close(void *store_p)
 
 	while (store->waiting != NULL)
 		unlink_waiting(store, store->waiting);
+	stbl_file_sync_end(store);
 	if (store->root_fd >= 0)
 		close(store->root_fd);
 	free(store->path);

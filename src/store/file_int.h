@@ -23,6 +23,9 @@
 /* How many directories known to be durable are remembered. */
 #define STBL_FILE_N_DURABLE 64
 
+/* Writes that go together: each holds a few descriptors. */
+#define STBL_FILE_GROUP_MAX 32
+
 typedef struct StblFileId
 {
 	dev_t		dev;
@@ -35,17 +38,37 @@ typedef struct StblFileStore
 	int			root_fd;		/* -1: not open */
 	StblFileId	root;
 	bool		sync_failed;	/* what was answered may not be on disk: no more answers */
-	StblRequest *waiting;		/* requests that wait for a lock, a list by driver_data */
+	StblRequest *waiting;		/* writes that wait for their turn or a lock, a list by driver_data */
+	unsigned long aio_context;	/* of the kernel's asynchronous I/O, 0: none */
+	bool		no_aio;			/* it was tried in vain */
 	int			n_durable;
 	StblFileId	durable[STBL_FILE_N_DURABLE];	/* directories whose own entry is on disk */
 } StblFileStore;
 
-/* A request that waits for its key's lock. */
-typedef struct StblFileWait
+/* A write: it waits for its turn and its key's lock, then goes with others. */
+typedef struct StblFilePut
 {
-	int			lock_fd;
-	StblRequest *next;
-} StblFileWait;
+	StblRequest *next;			/* of those that wait */
+	int			lock_fd;		/* -1: needs none; so below, not open */
+	int			dir;
+	int			tmp;
+	int			fd;
+	const char *name;			/* in dir */
+	char		temp[96];		/* name in tmp, empty: none */
+	int			sync_errno;		/* of its data; 0: durable */
+	struct stat st;
+	StblFileId	dir_id;
+	bool		is_synced;		/* dir was forced out, or that failed */
+	bool		sync_ok;
+} StblFilePut;
+
+/* file.c */
+extern void stbl_file_describe(StblRequest *req, const struct stat *st, const uint8_t *data);
+extern bool stbl_file_head(StblFileStore *store, StblRequest *req);
+
+/* file_put.c: n writes, at most STBL_FILE_GROUP_MAX, their locks held; all are done at return */
+extern void stbl_file_write_group(StblFileStore *store, StblRequest *const *reqs, int n);
+extern void stbl_file_sync_end(StblFileStore *store);
 
 /* file_path.c */
 extern bool stbl_file_key_ok(const char *key);

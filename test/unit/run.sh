@@ -7,7 +7,7 @@ trap 'rm -rf "$out"' EXIT
 pure="src/common/mem.c src/common/buf.c src/common/error.c src/common/json.c src/common/codec.c
 	src/parquet/*.c src/delta/schema.c src/delta/stats.c src/delta/bounds.c src/delta/action.c src/delta/action_write.c
 	src/delta/dv.c src/delta/guard.c src/delta/condemn.c src/delta/checkpoint_read.c src/delta/checkpoint_write.c
-	src/wal/statedoc.c src/wal/statedoc_write.c src/store/file.c src/store/file_path.c src/store/file_list.c"
+	src/wal/statedoc.c src/wal/statedoc_write.c src/store/file.c src/store/file_put.c src/store/file_path.c src/store/file_list.c"
 flags="-std=gnu99 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=undefined -I src -I test/unit"
 failed=0
 n=0

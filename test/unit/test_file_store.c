@@ -27,6 +27,7 @@ static const StblStoreDriver *const d = &stbl_file_driver;
 static char root[256];
 static char url[300];
 static int	fail_fsync_of_dirs = 0;
+static int	n_fsync_of_dirs = 0;
 
 /* The driver's fsync: the kernel's, but for a directory that is to fail. */
 int
@@ -34,11 +35,15 @@ fsync(int fd)
 {
 	struct stat st;
 
-	if (fail_fsync_of_dirs > 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
 	{
-		fail_fsync_of_dirs--;
-		errno = EIO;
-		return -1;
+		n_fsync_of_dirs++;
+		if (fail_fsync_of_dirs > 0)
+		{
+			fail_fsync_of_dirs--;
+			errno = EIO;
+			return -1;
+		}
 	}
 	return (int) syscall(SYS_fsync, fd);
 }
@@ -457,6 +462,7 @@ test_folders(void *s)
 	req.data = "x";
 	req.data_len = 1;
 	d->submit(s, &req);
+	wait_for(s, &req);
 	OK(req.status == STBL_ST_FAILED && req.error_kind == STBL_ERR_EXISTS && content_is(s, "f/o", "o"), "nor a folder an object's: %s", req.message);
 	OK(do_read(s, STBL_OP_GET, "f/p", NULL, NULL) == STBL_ST_NOT_FOUND &&
 	   do_write(s, STBL_OP_DELETE, "f/p", NULL, NULL, NULL) == STBL_ST_OK && content_is(s, "f/p/q", "q"), "a folder is no object");
@@ -707,6 +713,7 @@ test_sync_failure(void)
 	req.data = "x";
 	req.data_len = 1;
 	d->submit(s, &req);
+	wait_for(s, &req);
 	OK(req.status == STBL_ST_UNKNOWN && fail_fsync_of_dirs == 0, "a name that could not be forced to disk is not answered OK");
 	OK(do_read(s, STBL_OP_GET, "sync/second", NULL, NULL) == STBL_ST_FAILED, "L24: nor is it read back as if it had been");
 	OK(do_read(other, STBL_OP_GET, "sync/first", NULL, NULL) == STBL_ST_OK, "others go on");
@@ -717,6 +724,82 @@ test_sync_failure(void)
 	shell("rm '%s/.supertable-tmp/put.1.1.under-way'", root);
 	d->close(s);
 	d->close(other);
+}
+
+#define N_TOGETHER 50
+
+/* Writes of every kind that are under way at once. */
+static void
+test_together(void)
+{
+	void	   *s = open_store();
+	StblRequest reqs[N_TOGETHER];
+	char		keys[N_TOGETHER][32];
+	char		etag[128];
+	int			bad = 0;
+
+	do_write(s, STBL_OP_PUT, "many/match", "old", NULL, etag);
+	do_write(s, STBL_OP_PUT, "many/gone", "x", NULL, NULL);
+	n_fsync_of_dirs = 0;
+	for (int i = 0; i < N_TOGETHER; i++)
+	{
+		snprintf(keys[i], sizeof(keys[i]), "many/%d", i / 2);
+		prepare(&reqs[i], STBL_OP_PUT_NEW, keys[i]);
+		reqs[i].data = i % 2 ? "second" : "first";
+		reqs[i].data_len = strlen(reqs[i].data);
+	}
+	reqs[4].op = STBL_OP_PUT_MATCH;
+	reqs[4].key = "many/match";
+	reqs[4].etag = etag;
+	reqs[5].op = STBL_OP_PUT_MATCH;
+	reqs[5].key = "many/match";
+	reqs[5].etag = "of something else";
+	reqs[6].op = STBL_OP_DELETE;
+	reqs[6].key = "many/gone";
+	reqs[7].op = STBL_OP_DELETE;
+	reqs[7].key = "many/never-was";
+	reqs[8].key = "many/match/below-an-object";
+	reqs[9].op = STBL_OP_PUT;
+	reqs[9].key = "elsewhere/x";
+	for (int i = 0; i < N_TOGETHER; i++)
+		d->submit(s, &reqs[i]);
+	for (int i = 0; i < N_TOGETHER; i++)
+		wait_for(s, &reqs[i]);
+	for (int i = 10; i < N_TOGETHER; i += 2)
+		bad += reqs[i].status != STBL_ST_OK || reqs[i + 1].status != STBL_ST_PRECONDITION || !content_is(s, keys[i], "first");
+	OK(bad == 0, "of two creations in one group the first wins, each time");
+	OK(reqs[4].status == STBL_ST_OK && reqs[5].status == STBL_ST_PRECONDITION && content_is(s, "many/match", "first"),
+	   "of two replacements of one object the one that knows it");
+	OK(reqs[6].status == STBL_ST_OK && reqs[7].status == STBL_ST_OK && do_read(s, STBL_OP_HEAD, "many/gone", NULL, NULL) == STBL_ST_NOT_FOUND,
+	   "removals among them");
+	OK(reqs[8].status == STBL_ST_FAILED && reqs[8].error_kind == STBL_ERR_EXISTS, "a name below an object fails alone");
+	OK(reqs[9].status == STBL_ST_OK && content_is(s, "elsewhere/x", "second"), "another folder goes with them");
+	OK(n_fsync_of_dirs <= 12, "a directory is forced out once a group, %d times in all", n_fsync_of_dirs);
+	do_read(s, STBL_OP_HEAD, "many/20", etag, NULL);
+	OK(strcmp(etag, reqs[40].new_etag) == 0, "etags answered are those read");
+	for (int i = 0; i < N_TOGETHER; i++)
+		d->release(s, &reqs[i]);
+
+	for (int i = 0; i < 4; i++)
+	{
+		snprintf(keys[i], sizeof(keys[i]), "many/unsynced%d", i);
+		prepare(&reqs[i], STBL_OP_PUT_NEW, keys[i]);
+		reqs[i].data = "x";
+		reqs[i].data_len = 1;
+		d->submit(s, &reqs[i]);
+	}
+	d->cancel(s, &reqs[3]);
+	fail_fsync_of_dirs = 1;
+	for (int i = 0; i < 3; i++)
+	{
+		wait_for(s, &reqs[i]);
+		bad += reqs[i].status != STBL_ST_UNKNOWN;
+	}
+	OK(bad == 0 && fail_fsync_of_dirs == 0, "a directory that cannot be forced out leaves all names in it unknown");
+	d->close(s);
+	s = open_store();
+	OK(do_read(s, STBL_OP_HEAD, keys[3], NULL, NULL) == STBL_ST_NOT_FOUND, "what was cancelled before its turn was not done");
+	d->close(s);
 }
 
 static void
@@ -751,6 +834,7 @@ test_denied(void *s)
 	req.data = "x";
 	req.data_len = 1;
 	d->submit(s, &req);
+	wait_for(s, &req);
 	OK(req.status == STBL_ST_FAILED && req.error_kind == STBL_ERR_DENIED, "no permission is said to be so: %s", req.message);
 	shell("chmod 000 '%s/denied'", root);
 	OK(list_all(s, "", 0, 0, NULL) < 0, "a folder that cannot be read makes LIST fail, not shorter");
@@ -786,6 +870,7 @@ main(void)
 	test_denied(s);
 	test_root_gone(s);
 	test_sync_failure();
+	test_together();
 	test_stale_temps();
 	OK(count_temps() == 0, "no temporary file is left by all this");
 	d->close(s);

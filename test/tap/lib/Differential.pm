@@ -134,6 +134,8 @@ sub quoted
 	return "'$text'";
 }
 
+sub count { my ($g, $kind) = @_; $g->{kinds}{$kind}++; }
+
 # Text of a value out of a pool; undef for a null.
 sub pool_value
 {
@@ -143,10 +145,23 @@ sub pool_value
 	return chance(0.2) ? pick(@{ $p->{far} }) : pick(@{ $p->{few} });
 }
 
+# What is told apart among the values of rows; '' for the usual ones.
+sub kind_of_value
+{
+	my ($pool, $v) = @_;
+	return 'null' unless defined $v;
+	return $v if $v eq 'NaN' || $v eq '-0' || $v =~ /^-?Infinity$/;
+	return (grep { $_ eq $v } @{ $POOL{$pool}{far} }) ? 'extreme' : '';
+}
+
 sub row_value
 {
 	my ($g, $name) = @_;
-	return pool_value($g->{pools}{$name}, 0.12);
+	my $pool = $g->{pools}{$name};
+	my $v = pool_value($pool, 0.12);
+	my $kind = kind_of_value($pool, $v);
+	count($g, "value $name $kind") if $kind ne '';
+	return $v;
 }
 
 sub literal
@@ -286,8 +301,6 @@ sub take
 	}
 	return undef;
 }
-
-sub count { my ($g, $kind) = @_; $g->{kinds}{$kind}++; }
 
 sub one_test
 {
@@ -768,7 +781,8 @@ sub make_run
 # Each kind that a run must have had.
 sub all_kinds
 {
-	return sort((map { "test $_" } @TEST_KINDS), (map { "aggregate $_->[0]" } @AGGREGATES), (map { "group by $_" } @KEYS, 1, 2, 3),
+	return sort((map { ("value $_ null", "value $_ extreme") } grep { !/^f[48]$/ } @NAMES), (map { my $n = $_; map { "value $n $_" } 'NaN', 'Infinity', '-Infinity', '-0' } qw(w4 w8)),
+		(map { "test $_" } @TEST_KINDS), (map { "aggregate $_->[0]" } @AGGREGATES), (map { "group by $_" } @KEYS, 1, 2, 3),
 		(map { "select $_" } keys %SELECTS), (map { "change $_" } keys %CHANGES),
 		(map { "transaction $_" } 'BEGIN', 'COMMIT', 'ROLLBACK', 'ROLLBACK TO', 'SAVEPOINT', 'RELEASE'),
 		(map { "tree $_" } 'AND', 'OR', 'NOT OR'), (map { "join $_" } qw(heap left self semi anti)), (map { "parameter $_" } 'value', 'list', '^@'));

@@ -134,6 +134,8 @@ sub quoted
 	return "'$text'";
 }
 
+sub count { my ($g, $kind) = @_; $g->{kinds}{$kind}++; }
+
 # Text of a value out of a pool; undef for a null.
 sub pool_value
 {
@@ -143,10 +145,23 @@ sub pool_value
 	return chance(0.2) ? pick(@{ $p->{far} }) : pick(@{ $p->{few} });
 }
 
+# What is told apart among the values of rows; '' for the usual ones.
+sub kind_of_value
+{
+	my ($pool, $v) = @_;
+	return 'null' unless defined $v;
+	return $v if $v eq 'NaN' || $v eq '-0' || $v =~ /^-?Infinity$/;
+	return (grep { $_ eq $v } @{ $POOL{$pool}{far} }) ? 'extreme' : '';
+}
+
 sub row_value
 {
 	my ($g, $name) = @_;
-	return pool_value($g->{pools}{$name}, 0.12);
+	my $pool = $g->{pools}{$name};
+	my $v = pool_value($pool, 0.12);
+	my $kind = kind_of_value($pool, $v);
+	count($g, "value $name $kind") if $kind ne '';
+	return $v;
 }
 
 sub literal
@@ -286,8 +301,6 @@ sub take
 	}
 	return undef;
 }
-
-sub count { my ($g, $kind) = @_; $g->{kinds}{$kind}++; }
 
 sub one_test
 {
@@ -490,6 +503,22 @@ sub select_prepared
 	return (join(";\n", @lines, "DEALLOCATE p$n"), '');
 }
 
+# A plan made once, and run later in whatever the session is then about.
+sub select_kept
+{
+	my ($g) = @_;
+	my $kept = $g->{kept};
+	if (!@$kept || (!$g->{in_txn} && chance(0.4)))
+	{
+		my ($text) = pick(\&select_rows, \&select_total, \&select_groups)->($g);
+		return ($text, '') if $g->{in_txn};
+		my $n = $g->{n_prepared}++;
+		push @$kept, "k$n";
+		return ("PREPARE k$n AS $text;\nEXECUTE k$n", '');
+	}
+	return ('EXECUTE ' . pick(@$kept), '');
+}
+
 sub select_cursor
 {
 	my ($g) = @_;
@@ -596,7 +625,7 @@ sub failing_change
 }
 
 my %SELECTS = (rows => \&select_rows, total => \&select_total, groups => \&select_groups, having => \&select_having, passes => \&select_passes, join => \&select_join,
-	outer => \&select_outer, prepared => \&select_prepared, cursor => \&select_cursor);
+	outer => \&select_outer, prepared => \&select_prepared, kept => \&select_kept, cursor => \&select_cursor);
 my %CHANGES = (insert => \&insert_values, 'insert select' => \&insert_select, copy => \&copy_in, update => \&update_rows, 'update from' => \&update_from,
 	delete => \&delete_rows, 'delete using' => \&delete_using, 'with change' => \&cte_change, truncate => \&truncate_and_fill, failing => \&failing_change);
 
@@ -614,7 +643,7 @@ sub control { my ($g, $text) = @_; step($g, $text, control => 1); $text =~ /^(\w
 sub do_select
 {
 	my ($g) = @_;
-	my $kind = next_of($g, 'select', qw(rows rows rows total total total groups groups groups having join outer prepared prepared cursor passes));
+	my $kind = next_of($g, 'select', qw(rows rows rows total total total groups groups groups having join outer prepared prepared kept kept cursor passes));
 	$kind = 'groups' if $kind eq 'passes' && $g->{in_txn};
 	my ($text, $expect) = $SELECTS{$kind}->($g);
 	count($g, "select $kind");
@@ -691,6 +720,13 @@ my %SETTINGS = (
 	timezone => ["'UTC'", "'America/New_York'", "'Asia/Kolkata'"],
 );
 
+sub reconnect
+{
+	my ($g) = @_;
+	step($g, '\c', control => 1);
+	$g->{kept} = [];
+}
+
 sub settings
 {
 	my ($g) = @_;
@@ -724,7 +760,7 @@ sub make_run
 {
 	my ($seed, $n) = @_;
 	my $g = { steps => [], kinds => {}, left => {}, next_id => 1, n_statements => 0, n_changes_in_txn => 0, n_prepared => 0, n_savepoints => 0,
-		in_txn => 0 };
+		in_txn => 0, kept => [] };
 
 	srand($seed);
 	$g->{pools} = { map { $_ => $COL{$_}{pool} } @NAMES };
@@ -745,7 +781,7 @@ sub make_run
 	while ($g->{n_statements} < $n)
 	{
 		settings($g) if chance(0.5);
-		step($g, '\c', control => 1) if chance(0.04);
+		reconnect($g) if chance(0.04);
 		if (chance(0.3) || $g->{n_changes_in_txn} * 2.8 < $g->{n_statements}) { transaction($g); }
 		else
 		{
@@ -768,7 +804,8 @@ sub make_run
 # Each kind that a run must have had.
 sub all_kinds
 {
-	return sort((map { "test $_" } @TEST_KINDS), (map { "aggregate $_->[0]" } @AGGREGATES), (map { "group by $_" } @KEYS, 1, 2, 3),
+	return sort((map { ("value $_ null", "value $_ extreme") } grep { !/^f[48]$/ } @NAMES), (map { my $n = $_; map { "value $n $_" } 'NaN', 'Infinity', '-Infinity', '-0' } qw(w4 w8)),
+		(map { "test $_" } @TEST_KINDS), (map { "aggregate $_->[0]" } @AGGREGATES), (map { "group by $_" } @KEYS, 1, 2, 3),
 		(map { "select $_" } keys %SELECTS), (map { "change $_" } keys %CHANGES),
 		(map { "transaction $_" } 'BEGIN', 'COMMIT', 'ROLLBACK', 'ROLLBACK TO', 'SAVEPOINT', 'RELEASE'),
 		(map { "tree $_" } 'AND', 'OR', 'NOT OR'), (map { "join $_" } qw(heap left self semi anti)), (map { "parameter $_" } 'value', 'list', '^@'));

@@ -582,6 +582,13 @@ stbl_unscaled(const StblVec *vec, size_t i)
 		len = vec->width;
 	}
 	v = len > 0 && (p[0] & 0x80) ? -1 : 0;
+
+	/* more bytes than the longest decimal needs may only repeat its sign */
+	for (; len > sizeof(v); len--, p++)
+		if (*p != (uint8) v || ((p[1] ^ *p) & 0x80))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("a stored decimal has more digits than its type")));
 	while (len-- > 0)
 		v = (__int128) (((unsigned __int128) v << 8) | *p++);
 	return v;

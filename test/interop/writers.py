@@ -85,6 +85,36 @@ above = [r["u"] for r in fixed if r["u"] and r["u"] > b"\x80\x00"]
 ok(pg("SELECT count(*), count(u) FROM fixed WHERE u > '\\x8000'") == [(str(4 * len(above)),) * 2], "fixed: a filter on them")
 ok(pg("SELECT u, count(*) FROM fixed WHERE u >= '\\xfe' GROUP BY u ORDER BY u") == [(h(u), "4") for u in sorted(above) if u >= b"\xfe"], "fixed: grouped by them")
 
+# decimals as byte arrays of any length, which no writer here makes: a binary column whose footer is told to be one
+def decimal_bytes(name, values):
+    path = f"{others}/{name}"
+    os.makedirs(path)
+    pq.write_table(pa.table({"n": pa.array(values, pa.binary())}), f"{path}/0.parquet")
+    with open(f"{path}/0.parquet", "rb") as f:
+        data = f.read()
+    length = int.from_bytes(data[-8:-4], "little")
+    footer = data[-8 - length:-8]
+    # type BYTE_ARRAY, OPTIONAL, name; then converted type DECIMAL, scale 2, precision 38
+    element = b"\x15\x0c\x25\x02\x18\x01n"
+    assert footer.count(element + b"\x00") == 1
+    footer = footer.replace(element + b"\x00", element + b"\x25\x0a\x15\x04\x15\x4c\x00")
+    with open(f"{path}/0.parquet", "wb") as f:
+        f.write(data[:-8 - length] + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    log(path, ["0.parquet"], {"n": (None, "decimal(38,2)")})
+    readable(others)
+    pg(f"CREATE FOREIGN TABLE {name} (n numeric(38,2)) SERVER lake OPTIONS (path 'others/{name}')")
+
+
+numbers = [0, 1, -1, 127, 128, -128, -129, 12345678, -12345678, 10**37, -10**37]
+decimal_bytes("short_decimals", [x.to_bytes(max(1, (x.bit_length() + 8) // 8), "big", signed=True) for x in numbers] + [None])
+decimal_bytes("long_decimals", [x.to_bytes(20, "big", signed=True) for x in numbers] + [b""])
+for name in ("short_decimals", "long_decimals"):
+    got = [r[0] for r in pg(f"SELECT coalesce(trunc(n * 100)::text, '~') FROM {name}")]
+    ok(got == [str(x) for x in numbers] + (["~"] if name[0] == "s" else ["0"]), f"{name}: decimals in byte arrays", got)
+decimal_bytes("huge_decimals", [b"\x01" + bytes(16)])
+message = pg("SELECT n FROM huge_decimals", check=False)
+ok(isinstance(message, str) and "XX001" in message, "huge_decimals: one of more than 128 bits is refused", message)
+
 # ---- DuckDB ----
 
 os.makedirs(f"{others}/duck")

@@ -102,6 +102,16 @@ look(void *arg_p)
 		arg->unsettled = stbl_has_unsettled_witness(stbl_table_open(store, arg->place->root + len + 1), arg->wal_id);
 }
 
+/* With a server go the witness rows that have served: nobody could ask about them any more. */
+static void
+forget_witnesses(const StblWitnessPlace *place)
+{
+	StblStore  *store = stbl_server_store(place->server, GetUserId());
+	size_t		len = strlen(stbl_store_canonical_url(store));
+
+	stbl_forget_witnesses(stbl_table_open(store, place->root + len + 1));
+}
+
 static void
 check_witnesses(Oid server)
 {
@@ -121,6 +131,8 @@ check_witnesses(Oid server)
 			refuse(&places[i], "Its server has another url now.");
 		if (arg.unsettled)
 			refuse(&places[i], psprintf("The state document of mutation %s is not COMPLETE.", arg.wal_id));
+		if (OidIsValid(server))
+			forget_witnesses(&places[i]);
 	}
 }
 

@@ -375,3 +375,9 @@ stbl_has_unsettled_witness(StblTable *table, char *wal_id)
 	PG_END_TRY();
 	return found;
 }
+
+void
+stbl_forget_witnesses(StblTable *table)
+{
+	stbl_settle_witnesses(table, 0);
+}

@@ -17,4 +17,7 @@ extern int64_t stbl_drop_storage(StblTable *table);
  */
 extern bool stbl_has_unsettled_witness(StblTable *table, char *wal_id);
 
+/* Deletes the witness rows that have served, after the call above; those of forced roll-backs stay as a record. */
+extern void stbl_forget_witnesses(StblTable *table);
+
 #endif							/* STBL_DROP_H */

@@ -44,6 +44,30 @@ def times(statements, setup=""):
     return [float(x) for x in re.findall(r"^Time: ([0-9.]+) ms", out, re.M)]
 
 
+class Session:
+    """One session for statements that are timed one by one: as warm as a process of the other side."""
+
+    def __init__(self):
+        self.p = subprocess.Popen(["psql", "-XAtq", "-h", work, "-p", "5996", "-U", "postgres", "-d", "postgres", "-v", "ON_ERROR_STOP=1"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.p.stdin.write("\\o /dev/null\n\\timing on\n")
+
+    def time(self, statement):
+        self.p.stdin.write(statement.rstrip("; \n") + ";\n\\echo done\n")
+        self.p.stdin.flush()
+        ms = None
+        for out in self.p.stdout:
+            if out == "done\n":
+                return ms
+            if out.startswith("Time: "):
+                ms = float(out.split()[1])
+        raise SystemExit(f"psql failed at {statement}")
+
+    def close(self):
+        self.p.stdin.close()
+        self.p.wait()
+
+
 def medians(ours, theirs, setup=""):
     """Two statements, or lists of one for each run, in turns; each once untimed first if it may be repeated."""
     turns = []
@@ -283,6 +307,7 @@ def part_infino():
     db, table, schema, root = eight_files("dml8")
     note(f"infino {infino_version()}, in this process, no fsync; ours durable; 800,000 rows in 8 files")
     psql(f"CREATE TABLE stage ({columns})")
+    session = Session()
     results = {"append": ([], []), "DELETE": ([], []), "UPDATE": ([], [])}
     for i in range(runs + 1):
         first = 1000000 + i * 10000
@@ -298,11 +323,11 @@ def part_infino():
         )
         for what, theirs, ours in steps:
             t = timed(theirs)
-            # a session that has read the table before, as theirs has
-            o = times([ours], "\\o /dev/null\nSELECT count(*) FROM dml8;")[0]
+            o = session.time(ours)
             if i > 0:
                 results[what][0].append(o)
                 results[what][1].append(t)
+    session.close()
     for what, (o, t) in results.items():
         faster(f"{what} of 10,000 rows", statistics.median(o), statistics.median(t), "infino", 1.0)
     theirs = db.query_sql("SELECT count(*) FROM t").to_pydict()

@@ -17,6 +17,9 @@ def quoted(names):
 check("Spark", rows("kinds", quoted(columns)))
 check_many("Spark", rows("sub/many", "count(*), sum(id), sum(k), sum(v), count(DISTINCT t)", "")[0])
 check_encoded("Spark", rows("encoded", quoted(enc_columns)))
+spark.conf.set("spark.sql.parquet.enableVectorizedReader", "false")
+check_encoded("Spark, row by row", rows("encoded", quoted(enc_columns)))
+spark.conf.unset("spark.sql.parquet.enableVectorizedReader")
 check_wider("Spark", rows("wider", "id, t, n, `at`, tags"))
 
 # each version of a table, and what it held

@@ -445,7 +445,7 @@ sub select_having { return grouped($_[0], 1); }
 sub select_passes
 {
 	my ($g) = @_;
-	my ($texts, $below) = aggregates($g, 2);
+	my ($texts, $below) = aggregates($g, 5);
 	my $more = pick('t', 'by', 'vc', 'i8', 'w8');
 	step($g, "SET $_", control => 1) for "work_mem = '64kB'", 'hash_mem_multiplier = 1';
 	return ('SELECT id, ' . join(', ', shown($more, $more), @$texts) . " FROM t GROUP BY id, $more", $below ? 'passes' : '');
@@ -755,6 +755,28 @@ INSERT INTO dim VALUES (5, 'again', NULL, NULL, NULL, NULL, false), (NULL, 'none
 SQL
 }
 
+# What chance has left out.
+sub finish
+{
+	my ($g) = @_;
+	for my $kind (grep { !$g->{kinds}{"test $_"} } @TEST_KINDS)
+	{
+		my ($text) = test_of($g, 'x', $kind);
+		step($g, "SELECT x.id FROM t x WHERE $text");
+	}
+	for (1 .. 300)
+	{
+		last if !grep { !$g->{kinds}{$_} } all_kinds();
+		do_select($g);
+	}
+	step($g, copy_rows($g, 300));
+	for (1 .. 3)
+	{
+		my ($text, $expect) = select_passes($g);
+		step($g, $text, expect => $expect);
+	}
+}
+
 # The steps of a run of n statements: { steps, kinds, n_statements, n_changes_in_txn }.
 sub make_run
 {
@@ -792,11 +814,7 @@ sub make_run
 			}
 		}
 	}
-	for my $kind (grep { !$g->{kinds}{"test $_"} } @TEST_KINDS)
-	{
-		my ($text) = test_of($g, 'x', $kind);
-		step($g, "SELECT x.id FROM t x WHERE $text");
-	}
+	finish($g);
 	step($g, 'SELECT t.* FROM t ORDER BY t.id', ordered => 1);
 	return $g;
 }

@@ -653,8 +653,8 @@ sub do_select
 
 sub do_change
 {
-	my ($g) = @_;
-	my $kind = next_of($g, 'change', 'insert', 'insert', 'insert', 'copy', 'insert select', 'update', 'update', 'update', 'update from', 'delete', 'delete', 'delete using', 'with change', 'failing');
+	my ($g, $kind) = @_;
+	$kind //= next_of($g, 'change', 'insert', 'insert', 'insert', 'copy', 'insert select', 'update', 'update', 'update', 'update from', 'delete', 'delete', 'delete using', 'with change', 'failing');
 	$kind = 'truncate' if $kind eq 'with change' && chance(0.2);
 	my $text = $CHANGES{$kind}->($g);
 	count($g, "change $kind");
@@ -755,19 +755,25 @@ INSERT INTO dim VALUES (5, 'again', NULL, NULL, NULL, NULL, false), (NULL, 'none
 SQL
 }
 
-# What chance has left out.
+# What chance has left out; it does not count as a part of the run.
 sub finish
 {
 	my ($g) = @_;
+	my $n_statements = $g->{n_statements};
 	for my $kind (grep { !$g->{kinds}{"test $_"} } @TEST_KINDS)
 	{
 		my ($text) = test_of($g, 'x', $kind);
 		step($g, "SELECT x.id FROM t x WHERE $text");
 	}
+	do_change($g, $_) for grep { !$g->{kinds}{"change $_"} } sort keys %CHANGES;
 	for (1 .. 300)
 	{
 		last if !grep { !$g->{kinds}{$_} } all_kinds();
 		do_select($g);
+	}
+	if (grep { !$g->{kinds}{"transaction $_"} } 'COMMIT', 'ROLLBACK', 'ROLLBACK TO', 'RELEASE')
+	{
+		control($g, $_) for 'BEGIN', 'SAVEPOINT s', 'RELEASE s', 'SAVEPOINT s', 'ROLLBACK TO s', 'ROLLBACK', 'BEGIN', 'COMMIT';
 	}
 	step($g, copy_rows($g, 300));
 	for (1 .. 3)
@@ -775,6 +781,7 @@ sub finish
 		my ($text, $expect) = select_passes($g);
 		step($g, $text, expect => $expect);
 	}
+	$g->{n_statements} = $n_statements;
 }
 
 # The steps of a run of n statements: { steps, kinds, n_statements, n_changes_in_txn }.

@@ -482,18 +482,18 @@ sub select_outer
 sub select_prepared
 {
 	my ($g) = @_;
-	my ($name, $type, $op, $of_list) = @{ next_of($g, 'parameter',
-		(map { [$_, $COL{$_}{type}, '', 0] } grep { $COL{$_}{can} =~ /e/ } @ORDERED),
-		(map { [$_, $COL{$_}{type}, '', 1] } qw(i2 i4 i8 w4 w8 n2 n4 t by d ts tz vc)),
-		(map { [$_->[0], $_->[1], '', 0] } @CROSS),
-		(map { [$_, 'text', '^@', 0] } qw(t tl vc))) };
+	my $class = next_of($g, 'parameter', 'value', 'value', 'value', 'list', 'list', '^@');
+	my ($name, $type) = @{ next_of($g, "parameter $class",
+		$class eq 'value' ? ((map { [$_, $COL{$_}{type}] } grep { $COL{$_}{can} =~ /e/ } @ORDERED), (map { [$_->[0], $_->[1]] } @CROSS)) :
+		$class eq 'list' ? (map { [$_, $COL{$_}{type}] } qw(i2 i4 i8 w4 w8 n2 n4 t by d ts tz vc)) : (map { [$_, 'text'] } qw(t tl vc))) };
+	my ($op, $of_list) = ($class eq '^@' ? $class : '', $class eq 'list');
 	my $array = $of_list ? '[]' : '';
 	my $bare = bare($type);
 	my $test = $of_list ? pick("$name = ANY (\$1)", "$name <> ALL (\$1)") : "$name " . ($op || pick(@OPS)) . " \$1";
 	my $n = $g->{n_prepared}++;
 	my $what = chance(0.5) ? 'id, ' . $name : (aggregates($g, 2))[0][0] . ', count(*)';
 	my @lines = ("PREPARE p$n ($bare$array) AS SELECT $what FROM t WHERE $test");
-	count($g, 'parameter ' . ($of_list ? 'list' : $op || 'value'));
+	count($g, "parameter $class");
 	for my $i (0 .. 3)
 	{
 		my $arg = $i == 1 ? 'NULL' :

@@ -701,7 +701,7 @@ sub transaction
 }
 
 my %SETTINGS = (
-	'supertable.row_group_rows' => [1, 7, 7, 100, 100, 131072],
+	'supertable.row_group_rows' => [3, 7, 20, 100, 100, 131072],
 	'supertable.superfile_size' => ["'1kB'", "'4kB'", "'64kB'", "'128MB'"],
 	'supertable.compression' => ["'zstd'", "'zstd:3'", "'none'"],
 	'supertable.one_phase' => ['on', 'on', 'off'],

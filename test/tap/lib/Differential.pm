@@ -605,6 +605,16 @@ sub cte_change
 	return 'WITH new AS (UPDATE t SET i4 = 5, t = NULL WHERE ' . some_rows($g, 't', 4) . ' RETURNING id, i4) SELECT * FROM new';
 }
 
+sub prepared_change
+{
+	my ($g) = @_;
+	my $n = $g->{n_prepared}++;
+	my ($name, $type) = @{ pick([i2 => 'int8'], [w8 => 'float4'], [n2 => 'numeric'], [tz => 'date'], [t => 'text'], [d => 'date']) };
+	my @lines = ("PREPARE p$n (int, $type) AS " . pick("UPDATE t SET i4 = \$1 WHERE $name = \$2", "DELETE FROM t WHERE $name = \$2 AND id % 8 = \$1", "UPDATE t SET b = (\$1 > 3) WHERE $name > \$2 AND id % 4 = 1"));
+	push @lines, "EXECUTE p$n (" . pick(0 .. 7, 'NULL') . ', ' . (constant($g, $type, 0.2))[0] . ')' for 1 .. 3;
+	return join(";\n", @lines, "DEALLOCATE p$n");
+}
+
 sub truncate_and_fill { my ($g) = @_; return "TRUNCATE t;\n" . copy_rows($g, 100 + int(rand(100))); }
 
 # Each fails, at the latest if it meets a row of some kind.
@@ -627,7 +637,7 @@ sub failing_change
 my %SELECTS = (rows => \&select_rows, total => \&select_total, groups => \&select_groups, having => \&select_having, passes => \&select_passes, join => \&select_join,
 	outer => \&select_outer, prepared => \&select_prepared, kept => \&select_kept, cursor => \&select_cursor);
 my %CHANGES = (insert => \&insert_values, 'insert select' => \&insert_select, copy => \&copy_in, update => \&update_rows, 'update from' => \&update_from,
-	delete => \&delete_rows, 'delete using' => \&delete_using, 'with change' => \&cte_change, truncate => \&truncate_and_fill, failing => \&failing_change);
+	delete => \&delete_rows, 'delete using' => \&delete_using, 'with change' => \&cte_change, truncate => \&truncate_and_fill, prepared => \&prepared_change, failing => \&failing_change);
 
 # ---- a run ----
 
@@ -654,7 +664,7 @@ sub do_select
 sub do_change
 {
 	my ($g, $kind) = @_;
-	$kind //= next_of($g, 'change', 'insert', 'insert', 'insert', 'copy', 'insert select', 'update', 'update', 'update', 'update from', 'delete', 'delete', 'delete using', 'with change', 'failing');
+	$kind //= next_of($g, 'change', 'insert', 'insert', 'insert', 'copy', 'insert select', 'update', 'update', 'update', 'update from', 'delete', 'delete', 'delete using', 'with change', 'prepared', 'failing');
 	$kind = 'truncate' if $kind eq 'with change' && chance(0.2);
 	my $text = $CHANGES{$kind}->($g);
 	count($g, "change $kind");

@@ -753,7 +753,8 @@ sub column_text
 	return "$c->{name} $c->{type}" . ($c->{collation} ? " COLLATE $c->{collation}" : '');
 }
 
-sub table_columns { return join(', ', 'id bigint NOT NULL', map { column_text($_) } @EARLY); }
+# One is dropped again at once, so that numbers of attributes have a gap.
+sub table_columns { return join(', ', 'id bigint NOT NULL', 'gone text', map { column_text($_) } @EARLY); }
 
 sub shared_objects
 {
@@ -809,6 +810,7 @@ sub make_run
 		$g->{pools}{f4} = 'hugef4';
 		$g->{pools}{f8} = 'hugef8';
 	}
+	step($g, 'ALTER TABLE t DROP COLUMN gone', control => 1);
 	for my $i (1 .. 3)
 	{
 		settings($g) for 1 .. 3;
@@ -821,6 +823,7 @@ sub make_run
 	{
 		settings($g) if chance(0.5);
 		reconnect($g) if chance(0.04);
+		step($g, 'ANALYZE t', control => 1) if chance(0.04);
 		if (chance(0.3) || $g->{n_changes_in_txn} * 2.8 < $g->{n_statements}) { transaction($g); }
 		else
 		{

@@ -276,6 +276,8 @@ test_kind('BETWEEN', 1, sub {
 	return ("$a.$name BETWEEN " . (constant($g, $COL{$name}{type}, 0))[0] . ' AND ' . (constant($g, $COL{$name}{type}, 0))[0], 1);
 });
 test_kind('id range', 1, sub { my ($g, $a) = @_; my $from = int(rand($g->{next_id})); return ("$a.id >= $from AND $a.id < $from + " . int(rand(100)), 1); });
+test_kind("tl in C", 1, sub { my ($g, $a) = @_; my ($const, $known) = constant($g, 'text', 0); return ("$a.tl COLLATE \"C\" " . pick(@OPS) . " $const", $known); });
+test_kind("t in ICU", 0, sub { my ($g, $a) = @_; return ("$a.t " . pick(@OPS) . ' ' . (constant($g, 'text', 0))[0] . ' COLLATE "und-x-icu"', 0); });
 test_kind('query once', 0, sub { my ($g, $a) = @_; return (pick("$a.i4 = (SELECT max(k) FROM dim)", "$a.i4 = ANY (ARRAY(SELECT k FROM dim))", "$a.n2 > (SELECT min(n) FROM dim WHERE k = 3)", "$a.d = (SELECT max(d) FROM dim WHERE k < 0)"), 0); });
 test_kind('stable', 1, sub { my ($g, $a) = @_; return (pick("$a.tz < now()", "$a.d <= current_date", "$a.ts < localtimestamp", "$a.tz >= '2024-02-29'::text::timestamptz"), 1); });
 test_kind('two columns', 0, sub { my ($g, $a) = @_; return (pick("$a.i2 < $a.i4", "$a.f8 = $a.w8", "$a.t < $a.tl COLLATE \"C\"", "$a.d < $a.ts"), 0); });

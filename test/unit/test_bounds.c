@@ -100,7 +100,26 @@ test_log_numbers(void)
 	b = logged("0.1", "0.30000001192092896", STBL_FLOAT);
 	OK(b.has_min && b.min.d == (double) 0.1f, "L52: a float's shortest text is that float, not that double");
 	OK(b.has_max && b.max.d == (double) 0.3f, "... and so is its text as a double");
-	OK(!logged("1", "2", STBL_LONG).is_exact, "the log's bounds need not occur");
+	arena_reset(&arena);
+}
+
+/* min and max of a whole file are answered by bounds that occur among its values, and by no others. */
+static void
+test_log_exact(void)
+{
+	static const char loose[] = "{\"numRecords\":7,\"minValues\":{\"c\":1},\"maxValues\":{\"c\":2},\"tightBounds\":false}";
+	static const char tight[] = "{\"numRecords\":7,\"minValues\":{\"c\":1},\"maxValues\":{\"c\":2},\"tightBounds\":true}";
+	static const char half[] = "{\"numRecords\":7,\"maxValues\":{\"c\":2}}";
+
+	OK(logged("1", "2", STBL_LONG).is_exact && logged("1", "2", STBL_BYTE).is_exact, "bounds of integers occur");
+	OK(logged("\"2024-02-29\"", "\"2024-02-29\"", STBL_DATE).is_exact, "... of dates too");
+	OK(logged_field(tight, field_of(STBL_INTEGER)).is_exact && !logged_field(loose, field_of(STBL_INTEGER)).is_exact,
+	   "not where the writer says that they are loose");
+	OK(!logged_field(half, field_of(STBL_INTEGER)).is_exact, "nor one without the other");
+	OK(!logged("\"1970-01-02T00:00:00.123Z\"", "\"1970-01-02T00:00:00.123Z\"", STBL_TIMESTAMP).is_exact, "L52: a cut time need not occur");
+	OK(!logged("1.50", "1.51", STBL_DECIMAL).is_exact, "L52: nor a rounded decimal");
+	OK(!logged("0.5", "1.5", STBL_DOUBLE).is_exact && !logged("0.5", "1.5", STBL_FLOAT).is_exact, "L52: nor a real");
+	OK(!logged("\"a\"", "\"b\"", STBL_STRING).is_exact, "L52: nor a prefix");
 	arena_reset(&arena);
 }
 
@@ -372,6 +391,7 @@ main(void)
 	arena_init(&arena);
 	test_log_counts();
 	test_log_numbers();
+	test_log_exact();
 	test_log_decimals();
 	test_log_times();
 	test_log_text();

@@ -276,6 +276,8 @@ test_kind('BETWEEN', 1, sub {
 	return ("$a.$name BETWEEN " . (constant($g, $COL{$name}{type}, 0))[0] . ' AND ' . (constant($g, $COL{$name}{type}, 0))[0], 1);
 });
 test_kind('id range', 1, sub { my ($g, $a) = @_; my $from = int(rand($g->{next_id})); return ("$a.id >= $from AND $a.id < $from + " . int(rand(100)), 1); });
+test_kind("tl in C", 1, sub { my ($g, $a) = @_; my ($const, $known) = constant($g, 'text', 0); return ("$a.tl COLLATE \"C\" " . pick(@OPS) . " $const", $known); });
+test_kind("t in ICU", 0, sub { my ($g, $a) = @_; return ("$a.t " . pick(@OPS) . ' ' . (constant($g, 'text', 0))[0] . ' COLLATE "und-x-icu"', 0); });
 test_kind('query once', 0, sub { my ($g, $a) = @_; return (pick("$a.i4 = (SELECT max(k) FROM dim)", "$a.i4 = ANY (ARRAY(SELECT k FROM dim))", "$a.n2 > (SELECT min(n) FROM dim WHERE k = 3)", "$a.d = (SELECT max(d) FROM dim WHERE k < 0)"), 0); });
 test_kind('stable', 1, sub { my ($g, $a) = @_; return (pick("$a.tz < now()", "$a.d <= current_date", "$a.ts < localtimestamp", "$a.tz >= '2024-02-29'::text::timestamptz"), 1); });
 test_kind('two columns', 0, sub { my ($g, $a) = @_; return (pick("$a.i2 < $a.i4", "$a.f8 = $a.w8", "$a.t < $a.tl COLLATE \"C\"", "$a.d < $a.ts"), 0); });
@@ -445,7 +447,7 @@ sub select_having { return grouped($_[0], 1); }
 sub select_passes
 {
 	my ($g) = @_;
-	my ($texts, $below) = aggregates($g, 2);
+	my ($texts, $below) = aggregates($g, 5);
 	my $more = pick('t', 'by', 'vc', 'i8', 'w8');
 	step($g, "SET $_", control => 1) for "work_mem = '64kB'", 'hash_mem_multiplier = 1';
 	return ('SELECT id, ' . join(', ', shown($more, $more), @$texts) . " FROM t GROUP BY id, $more", $below ? 'passes' : '');
@@ -482,18 +484,18 @@ sub select_outer
 sub select_prepared
 {
 	my ($g) = @_;
-	my ($name, $type, $op, $of_list) = @{ next_of($g, 'parameter',
-		(map { [$_, $COL{$_}{type}, '', 0] } grep { $COL{$_}{can} =~ /e/ } @ORDERED),
-		(map { [$_, $COL{$_}{type}, '', 1] } qw(i2 i4 i8 w4 w8 n2 n4 t by d ts tz vc)),
-		(map { [$_->[0], $_->[1], '', 0] } @CROSS),
-		(map { [$_, 'text', '^@', 0] } qw(t tl vc))) };
+	my $class = next_of($g, 'parameter', 'value', 'value', 'value', 'list', 'list', '^@');
+	my ($name, $type) = @{ next_of($g, "parameter $class",
+		$class eq 'value' ? ((map { [$_, $COL{$_}{type}] } grep { $COL{$_}{can} =~ /e/ } @ORDERED), (map { [$_->[0], $_->[1]] } @CROSS)) :
+		$class eq 'list' ? (map { [$_, $COL{$_}{type}] } qw(i2 i4 i8 w4 w8 n2 n4 t by d ts tz vc)) : (map { [$_, 'text'] } qw(t tl vc))) };
+	my ($op, $of_list) = ($class eq '^@' ? $class : '', $class eq 'list');
 	my $array = $of_list ? '[]' : '';
 	my $bare = bare($type);
 	my $test = $of_list ? pick("$name = ANY (\$1)", "$name <> ALL (\$1)") : "$name " . ($op || pick(@OPS)) . " \$1";
 	my $n = $g->{n_prepared}++;
 	my $what = chance(0.5) ? 'id, ' . $name : (aggregates($g, 2))[0][0] . ', count(*)';
 	my @lines = ("PREPARE p$n ($bare$array) AS SELECT $what FROM t WHERE $test");
-	count($g, 'parameter ' . ($of_list ? 'list' : $op || 'value'));
+	count($g, "parameter $class");
 	for my $i (0 .. 3)
 	{
 		my $arg = $i == 1 ? 'NULL' :
@@ -605,6 +607,16 @@ sub cte_change
 	return 'WITH new AS (UPDATE t SET i4 = 5, t = NULL WHERE ' . some_rows($g, 't', 4) . ' RETURNING id, i4) SELECT * FROM new';
 }
 
+sub prepared_change
+{
+	my ($g) = @_;
+	my $n = $g->{n_prepared}++;
+	my ($name, $type) = @{ pick([i2 => 'int8'], [w8 => 'float4'], [n2 => 'numeric'], [tz => 'date'], [t => 'text'], [d => 'date']) };
+	my @lines = ("PREPARE p$n (int, $type) AS " . pick("UPDATE t SET i4 = \$1 WHERE $name = \$2", "DELETE FROM t WHERE $name = \$2 AND id % 8 = \$1", "UPDATE t SET b = (\$1 > 3) WHERE $name > \$2 AND id % 4 = 1"));
+	push @lines, "EXECUTE p$n (" . pick(0 .. 7, 'NULL') . ', ' . (constant($g, $type, 0.2))[0] . ')' for 1 .. 3;
+	return join(";\n", @lines, "DEALLOCATE p$n");
+}
+
 sub truncate_and_fill { my ($g) = @_; return "TRUNCATE t;\n" . copy_rows($g, 100 + int(rand(100))); }
 
 # Each fails, at the latest if it meets a row of some kind.
@@ -627,7 +639,7 @@ sub failing_change
 my %SELECTS = (rows => \&select_rows, total => \&select_total, groups => \&select_groups, having => \&select_having, passes => \&select_passes, join => \&select_join,
 	outer => \&select_outer, prepared => \&select_prepared, kept => \&select_kept, cursor => \&select_cursor);
 my %CHANGES = (insert => \&insert_values, 'insert select' => \&insert_select, copy => \&copy_in, update => \&update_rows, 'update from' => \&update_from,
-	delete => \&delete_rows, 'delete using' => \&delete_using, 'with change' => \&cte_change, truncate => \&truncate_and_fill, failing => \&failing_change);
+	delete => \&delete_rows, 'delete using' => \&delete_using, 'with change' => \&cte_change, truncate => \&truncate_and_fill, prepared => \&prepared_change, failing => \&failing_change);
 
 # ---- a run ----
 
@@ -653,8 +665,8 @@ sub do_select
 
 sub do_change
 {
-	my ($g) = @_;
-	my $kind = next_of($g, 'change', 'insert', 'insert', 'insert', 'copy', 'insert select', 'update', 'update', 'update', 'update from', 'delete', 'delete', 'delete using', 'with change', 'failing');
+	my ($g, $kind) = @_;
+	$kind //= next_of($g, 'change', 'insert', 'insert', 'insert', 'copy', 'insert select', 'update', 'update', 'update', 'update from', 'delete', 'delete', 'delete using', 'with change', 'prepared', 'failing');
 	$kind = 'truncate' if $kind eq 'with change' && chance(0.2);
 	my $text = $CHANGES{$kind}->($g);
 	count($g, "change $kind");
@@ -701,7 +713,7 @@ sub transaction
 }
 
 my %SETTINGS = (
-	'supertable.row_group_rows' => [1, 7, 7, 100, 100, 131072],
+	'supertable.row_group_rows' => [3, 7, 20, 100, 100, 131072],
 	'supertable.superfile_size' => ["'1kB'", "'4kB'", "'64kB'", "'128MB'"],
 	'supertable.compression' => ["'zstd'", "'zstd:3'", "'none'"],
 	'supertable.one_phase' => ['on', 'on', 'off'],
@@ -743,7 +755,8 @@ sub column_text
 	return "$c->{name} $c->{type}" . ($c->{collation} ? " COLLATE $c->{collation}" : '');
 }
 
-sub table_columns { return join(', ', 'id bigint NOT NULL', map { column_text($_) } @EARLY); }
+# One is dropped again at once, so that numbers of attributes have a gap.
+sub table_columns { return join(', ', 'id bigint NOT NULL', 'gone text', map { column_text($_) } @EARLY); }
 
 sub shared_objects
 {
@@ -753,6 +766,35 @@ CREATE TABLE dim (k int, name text, d date, n numeric, f float8, t text COLLATE 
 INSERT INTO dim SELECT k, 'name ' || k, '2024-02-27'::date + k, k / 2.0, k / 4.0, chr(96 + k), true FROM generate_series(1, 8) k;
 INSERT INTO dim VALUES (5, 'again', NULL, NULL, NULL, NULL, false), (NULL, 'none', 'infinity', 'NaN', 'NaN', '', false), (-3, 'minus', '-infinity', '-Infinity', '-0', 'z', true);
 SQL
+}
+
+# What chance has left out; it does not count as a part of the run.
+sub finish
+{
+	my ($g) = @_;
+	my $n_statements = $g->{n_statements};
+	for my $kind (grep { !$g->{kinds}{"test $_"} } @TEST_KINDS)
+	{
+		my ($text) = test_of($g, 'x', $kind);
+		step($g, "SELECT x.id FROM t x WHERE $text");
+	}
+	do_change($g, $_) for grep { !$g->{kinds}{"change $_"} } sort keys %CHANGES;
+	for (1 .. 300)
+	{
+		last if !grep { !$g->{kinds}{$_} } all_kinds();
+		do_select($g);
+	}
+	if (grep { !$g->{kinds}{"transaction $_"} } 'COMMIT', 'ROLLBACK', 'ROLLBACK TO', 'RELEASE')
+	{
+		control($g, $_) for 'BEGIN', 'SAVEPOINT s', 'RELEASE s', 'SAVEPOINT s', 'ROLLBACK TO s', 'ROLLBACK', 'BEGIN', 'COMMIT';
+	}
+	step($g, copy_rows($g, 300));
+	for (1 .. 3)
+	{
+		my ($text, $expect) = select_passes($g);
+		step($g, $text, expect => $expect);
+	}
+	$g->{n_statements} = $n_statements;
 }
 
 # The steps of a run of n statements: { steps, kinds, n_statements, n_changes_in_txn }.
@@ -770,6 +812,7 @@ sub make_run
 		$g->{pools}{f4} = 'hugef4';
 		$g->{pools}{f8} = 'hugef8';
 	}
+	step($g, 'ALTER TABLE t DROP COLUMN gone', control => 1);
 	for my $i (1 .. 3)
 	{
 		settings($g) for 1 .. 3;
@@ -782,6 +825,7 @@ sub make_run
 	{
 		settings($g) if chance(0.5);
 		reconnect($g) if chance(0.04);
+		step($g, 'ANALYZE t', control => 1) if chance(0.04);
 		if (chance(0.3) || $g->{n_changes_in_txn} * 2.8 < $g->{n_statements}) { transaction($g); }
 		else
 		{
@@ -792,11 +836,7 @@ sub make_run
 			}
 		}
 	}
-	for my $kind (grep { !$g->{kinds}{"test $_"} } @TEST_KINDS)
-	{
-		my ($text) = test_of($g, 'x', $kind);
-		step($g, "SELECT x.id FROM t x WHERE $text");
-	}
+	finish($g);
 	step($g, 'SELECT t.* FROM t ORDER BY t.id', ordered => 1);
 	return $g;
 }

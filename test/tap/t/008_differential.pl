@@ -55,7 +55,7 @@ sub run_script
 	my (@outputs, @plans);
 
 	spew("$base.sql", $text);
-	local $ENV{PGOPTIONS} = "-c search_path=$schema,public -c client_encoding=UTF8 -c statement_timeout=60000";
+	local $ENV{PGOPTIONS} = "-c search_path=$schema,public -c client_encoding=UTF8 -c statement_timeout=300000";
 	my $rc = system("psql -X -A -t -v VERBOSITY=verbose -d '" . $node->connstr($database) . "' -f '$base.sql' > '$base.out' 2> '$base.err'");
 	die "psql: $rc, see $base.err" if $rc != 0;
 	open(my $fh, '<:utf8', "$base.out") or die "$base.out: $!";

@@ -1,8 +1,9 @@
 /*
  * Keys as paths below the root directory, and the hidden folder beside them.
  *
- * Each segment is opened on its own, relative to the one before and without
- * following links, so nothing below the root can lead out of it.
+ * Directories are opened without following links, by openat2(2) in one step
+ * or each segment on its own, relative to the one before, so nothing below
+ * the root can lead out of it.
  *
  * A new directory lasts only when its entry in the directory above is on
  * disk, and whoever finds it there cannot know whether its maker has got so
@@ -16,6 +17,11 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#endif
 
 #include "common/error.h"
 #include "store/file_int.h"
@@ -289,6 +295,16 @@ stbl_file_reopen(StblFileStore *store, StblRequest *req)
 	return true;
 }
 
+/* Whether a directory's entry, and so those of the directories above it, are known to be durable. */
+static bool
+is_durable(StblFileStore *store, const struct stat *st)
+{
+	for (int i = 0; i < store->n_durable && i < STBL_FILE_N_DURABLE; i++)
+		if (store->durable[i].ino == st->st_ino && store->durable[i].dev == st->st_dev)
+			return true;
+	return false;
+}
+
 /* Makes the entry of child in dir durable, once. */
 static bool
 make_durable(StblFileStore *store, int dir, int child)
@@ -300,9 +316,8 @@ make_durable(StblFileStore *store, int dir, int child)
 		return true;
 	if (fstat(child, &st) != 0)
 		return false;
-	for (int i = 0; i < store->n_durable && i < STBL_FILE_N_DURABLE; i++)
-		if (store->durable[i].ino == st.st_ino && store->durable[i].dev == st.st_dev)
-			return true;
+	if (is_durable(store, &st))
+		return true;
 	if (!stbl_file_sync_dir(store, dir))
 		return false;
 	id = &store->durable[store->n_durable % STBL_FILE_N_DURABLE];
@@ -336,6 +351,37 @@ fail_segment(StblRequest *req, int err, int dir, const char *segment, bool make)
 }
 
 /*
+ * Opens the first len bytes of a key as a directory in one step; -1 where
+ * that is not to be had, or fails: segment by segment it shows why.
+ */
+static int
+open_at_once(StblFileStore *store, const char *key, size_t len)
+{
+#if defined(__linux__) && defined(SYS_openat2)
+	static bool is_missing = false;
+	struct open_how how;
+	char		path[STBL_FILE_KEY_MAX + 1];
+	int			fd;
+
+	if (is_missing || len > STBL_FILE_KEY_MAX)
+		return -1;
+	memcpy(path, key, len);
+	path[len] = '\0';
+	memset(&how, 0, sizeof(how));
+	how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+	fd = (int) syscall(SYS_openat2, store->root_fd, path, &how, sizeof(how));
+	is_missing = fd < 0 && (errno == ENOSYS || errno == EPERM);
+	return fd;
+#else
+	(void) store;
+	(void) key;
+	(void) len;
+	return -1;
+#endif
+}
+
+/*
  * Opens the directory a key stands in, making it and those above it if asked
  * to.  Returns a descriptor to close, or -1 with the request failed.  *name
  * is the key's last segment.
@@ -344,10 +390,21 @@ int
 stbl_file_parent(StblFileStore *store, const char *key, bool make, const char **name, StblRequest *req)
 {
 	const char *seg = key;
+	const char *last = strrchr(key, '/');
 	int			dir;
 
 	if (!stbl_file_reopen(store, req))
 		return -1;
+	dir = last != NULL ? open_at_once(store, key, (size_t) (last - key)) : -1;
+	if (dir >= 0)
+	{
+		struct stat st;
+
+		*name = last + 1;
+		if (!make || !stbl_fsync || (fstat(dir, &st) == 0 && is_durable(store, &st)))
+			return dir;
+		close(dir);
+	}
 	dir = fcntl(store->root_fd, F_DUPFD_CLOEXEC, 0);
 	if (dir < 0)
 	{
@@ -394,9 +451,8 @@ stbl_file_parent(StblFileStore *store, const char *key, bool make, const char **
 int
 stbl_file_temp_dir(StblFileStore *store, StblRequest *req)
 {
-	int			fd = -1;
-
-	if (mkdirat(store->root_fd, STBL_TEMP_DIR, 0700) == 0 || errno == EEXIST)
+	int			fd = stbl_file_open_at(store->root_fd, STBL_TEMP_DIR, O_RDONLY | O_DIRECTORY);
+	if (fd < 0 && errno == ENOENT && (mkdirat(store->root_fd, STBL_TEMP_DIR, 0700) == 0 || errno == EEXIST))
 		fd = stbl_file_open_at(store->root_fd, STBL_TEMP_DIR, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 	{

@@ -47,11 +47,16 @@ sub faults { my ($action, $at, %o) = @_;
 my $psql = 'psql -XAtq -h ' . $node->host . ' -p ' . $node->port . ' -d postgres -v VERBOSITY=verbose';
 my ($stopped, $child, $out_file) = (0, 0, "$lake.out");
 END { kill 'KILL', $stopped if $stopped; }
+sub start
+{
+	my ($script) = @_;
+	$child = fork // die;
+	exec 'sh', '-c', "$psql > '$out_file' 2>&1 <<'SQL'\n$script;\n\\echo told :SQLSTATE\nSQL\n" if $child == 0;
+}
 sub stop_at
 {
 	my ($at, $script) = @_;
-	$child = fork // die;
-	exec 'sh', '-c', "$psql > '$out_file' 2>&1 <<'SQL'\n" . faults('stop', $at) . "$script;\n\\echo told :SQLSTATE\nSQL\n" if $child == 0;
+	start(faults('stop', $at) . $script);
 	for (1 .. 400)
 	{
 		sleep(0.05);
@@ -65,7 +70,7 @@ sub stop_at
 }
 sub go_on
 {
-	kill 'CONT', $stopped;
+	kill 'CONT', $stopped if $stopped;
 	$stopped = 0;
 	waitpid $child, 0;
 	return read_file($out_file);
@@ -203,7 +208,11 @@ like(go_on(), qr/told 00000|told 40001/, '... it commits, or starts over');
 sql($node, "SELECT supertable_recover('s')");
 is(sql($node, "SELECT count(*), sum(id) FROM s"), '11|155', '... every row is there');
 
-ok(stop_at(2, "BEGIN; INSERT INTO heap VALUES (1); INSERT INTO s VALUES (200, 'slow'); COMMIT"), 'G6: one is stopped before its document');
+# its document is refused for a while by the store, after the superfile was taken
+my $n_before = files('s', 'seg-*');
+start(faults('error', 2, repeat => 9) . "BEGIN; INSERT INTO heap VALUES (1); INSERT INTO s VALUES (200, 'slow'); COMMIT");
+for (1 .. 200) { last if files('s', 'seg-*') > $n_before; sleep(0.01); }
+is(files('s', 'seg-*'), $n_before + 1, 'G6: the superfile of one is there before its document');
 is(gc('s', $now), '1|1|0|0', '... gc takes what it has uploaded for an orphan');
 like(go_on(), qr/told 40001/, '... and it starts over');
 is(sql($node, "SELECT count(*), sum(id) FROM s"), '11|155', '... every row is there, no more');

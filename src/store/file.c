@@ -13,8 +13,8 @@
  * PUT was never answered, and nobody has read it: the temporary name goes
  * last, and who meets a file with two names makes its directory durable first.
  *
- * Writes wait for the next call of drive and go there in groups, in which
- * each step is taken for all (file_put.c).
+ * Writes but PUT_NEW wait for the next call of drive and go there in groups,
+ * in which each step is taken for all (file_put.c).
  *
  * Locks are flock(2) on one of LOCK_FILES files in the temporary directory,
  * chosen by a hash of the key, and held within one call of ours only.  Nobody
@@ -258,7 +258,30 @@ try_lock(StblFileStore *store, StblRequest *req, int lock_fd)
 	return false;
 }
 
-/* A write waits for its turn: those that wait at the next drive go together. */
+/* Takes a request off the list of those that wait. */
+static void
+unlink_waiting(StblFileStore *store, StblRequest *req)
+{
+	StblRequest **p = &store->waiting;
+	StblFilePut *put = req->driver_data;
+
+	while (*p != NULL && *p != req)
+		p = &((StblFilePut *) (*p)->driver_data)->next;
+	if (*p == NULL)
+		return;
+	*p = put->next;
+	/* this unlocks as well */
+	if (put->lock_fd >= 0)
+		close(put->lock_fd);
+	free(put);
+	req->driver_data = NULL;
+}
+
+/*
+ * A write waits for its turn: those that wait at the next drive go together.
+ * But a new object is written at once: it is durable when the next request
+ * is sent, so that what a commit sends first is there first.
+ */
 static void
 start_write(StblFileStore *store, StblRequest *req)
 {
@@ -284,6 +307,11 @@ start_write(StblFileStore *store, StblRequest *req)
 	while (*last != NULL)
 		last = &((StblFilePut *) (*last)->driver_data)->next;
 	*last = req;
+	if (req->op == STBL_OP_PUT_NEW)
+	{
+		stbl_file_write_group(store, &req, 1);
+		unlink_waiting(store, req);
+	}
 }
 
 /* ---- the driver ---- */
@@ -357,25 +385,6 @@ file_submit(void *store_p, StblRequest *req)
 	req->driver_data = NULL;
 	start(store_p, req);
 	req->store_time_us = stbl_file_now_us();
-}
-
-/* Takes a request off the list of those that wait. */
-static void
-unlink_waiting(StblFileStore *store, StblRequest *req)
-{
-	StblRequest **p = &store->waiting;
-	StblFilePut *put = req->driver_data;
-
-	while (*p != NULL && *p != req)
-		p = &((StblFilePut *) (*p)->driver_data)->next;
-	if (*p == NULL)
-		return;
-	*p = put->next;
-	/* this unlocks as well */
-	if (put->lock_fd >= 0)
-		close(put->lock_fd);
-	free(put);
-	req->driver_data = NULL;
 }
 
 /* Of those that wait, the first that can go: locked, or done without. */

@@ -9,7 +9,9 @@
 #include "utils/memutils.h"
 
 #include "common/pgmem.h"
+#include "store/endpoint.h"
 #include "store/file.h"
+#include "store/s3.h"
 #include "store/store_int.h"
 
 #define MAX_DRIVERS 32
@@ -116,6 +118,7 @@ stbl_store_init(void)
 	*find_rendezvous_variable(STBL_STORE_REGISTER) = (void *) register_driver;
 	*find_rendezvous_variable(STBL_STORE_LOOKUP) = (void *) lookup_driver;
 	register_driver(&stbl_file_driver);
+	register_driver(&stbl_s3_driver);
 }
 
 const StblStoreDriver *

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
@@ -241,6 +242,21 @@ take_body(char *data, size_t size, size_t n, void *arg)
 
 /* ---- requests ---- */
 
+/* A child of a process that has used the engine leaves its connections alone. */
+static void
+forget_parent(void)
+{
+	static pid_t owner = 0;
+
+	if (owner == getpid())
+		return;
+	owner = getpid();
+	multi = NULL;
+	transfers = NULL;
+	n_kept = n_sockets = 0;
+	timer_us = INT64_MAX;
+}
+
 static bool
 init_multi(void)
 {
@@ -321,8 +337,9 @@ set_options(Transfer *t)
 	SET(CURLOPT_USERAGENT, "supertable");
 	SET(CURLOPT_TCP_NODELAY, 1L);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
-	SET(CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER);
+	/* refused where a used handle still has its buffers: those are of this size already */
+	(void) curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
+	(void) curl_easy_setopt(t->easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER);
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
 	SET(CURLOPT_ERRORBUFFER, t->error);
@@ -372,6 +389,7 @@ stbl_http_start(StblHttpRequest *req)
 {
 	Transfer   *t = calloc(1, sizeof(Transfer));
 
+	forget_parent();
 	req->outcome = STBL_HTTP_PENDING;
 	req->transfer = t;
 	if (t == NULL)

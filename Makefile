@@ -10,7 +10,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(STBL_CFLAGS)
-SHLIB_LINK = -ljson-c -lroaring -lzstd -lsnappy -llz4 -ldeflate
+SHLIB_LINK = -ljson-c -lroaring -lzstd -lsnappy -llz4 -ldeflate -lcurl -lcrypto
 
 # setup comes first: the others need what it makes.
 REGRESS = setup $(filter-out setup,$(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))))

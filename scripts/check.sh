@@ -4,7 +4,7 @@
 #
 #	--long             the exhaustive variants too
 #	--only STEP        this step alone (may be given again): build, rooms, unit,
-#	                   regress, isolation, tap, interop, readme, fuzz
+#	                   regress, s3, isolation, tap, interop, readme, fuzz
 #	--assert-server    against PostgreSQL built with assertions from Debian's source
 #	--discard-caches   the regression and isolation tests, on such a server, with
 #	                   debug_discard_caches = 1
@@ -32,9 +32,11 @@ failed=0
 work=$(mktemp -d /tmp/supertable-check.XXXXXX)
 chmod 755 "$work"
 made=""
+s3_pid=""
 # What the system's PostgreSQL did not have before is taken out of it again.
 cleanup() {
 	cd /
+	[ -z "$s3_pid" ] || kill -9 "$s3_pid"
 	for f in $made; do rm -rf "$f"; done
 	rm -rf "$work"
 }
@@ -138,8 +140,8 @@ step_unit() { tap unit bash "$src/test/unit/run.sh"; }
 
 # pg_regress and pg_isolation_regress in a cluster of their own.
 regress() {
-	local name=$1 program=$2 dir=$3 tests=$4 status n_ok n_bad
-	as_user "cd '$work/tree/$dir' && '$program' --temp-instance='$work/tree/tmp_$name' --temp-config='$work/temp.conf' --bindir='$STBL_BINDIR' --inputdir=. --outputdir=. --dlpath='$libdir' $tests" > "$work/$name.log" 2>&1
+	local name=$1 program=$2 dir=$3 tests=$4 conf=${5:-$work/temp.conf} status n_ok n_bad
+	as_user "cd '$work/tree/$dir' && '$program' --temp-instance='$work/tree/tmp_$name' --temp-config='$conf' --bindir='$STBL_BINDIR' --inputdir=. --outputdir=. --dlpath='$libdir' $tests" > "$work/$name.log" 2>&1
 	status=$?
 	n_ok=$(grep -cE '^test .*\bok\b' "$work/$name.log")
 	n_bad=$(grep -cE '^test .*FAILED' "$work/$name.log")
@@ -159,6 +161,29 @@ names() { (cd "$1" 2>/dev/null && find . -maxdepth 1 -name "*.$2" | sed "s|^\./|
 # setup comes first: the others need what it makes.
 step_regress() {
 	regress regress "$pgtest/regress/pg_regress" . "setup $(names "$src/sql" sql | sed -E 's/(^| )setup /\1/')"
+}
+
+# Every driver by one suite, and the SQL tests on an S3 server: at the highest
+# log level, where no secret may show.
+step_s3() {
+	local dir=$work/s3 secret endpoint tests
+	mkdir "$dir"
+	secret=$(head -c 20 /dev/urandom | od -An -tx1 | tr -d ' \n')
+	endpoint=$(bash "$src/scripts/s3-server.sh" "$dir" check-key "$secret") || { note 1 "an S3 server can be installed and started"; return; }
+	s3_pid=$(cat "$dir/pid")
+	tap conformance bash "$src/test/conformance/run.sh" "s3://lake/conformance/suite endpoint=$endpoint access_key_id=check-key secret_access_key=$secret backslash=off"
+	echo "$secret" > "$dir/secret"
+	export STBL_S3_URL=s3://lake/sql STBL_S3_ENDPOINT=$endpoint STBL_S3_KEY=check-key STBL_S3_SECRET_FILE=$dir/secret
+	sed 's/^log_min_messages.*/log_min_messages = debug5/' "$work/temp.conf" > "$work/temp_s3.conf"
+	tests=$(bash "$src/test/conformance/sql.sh" "$work/tree/s3")
+	chown -R $user "$work/tree/s3"
+	regress s3_sql "$pgtest/regress/pg_regress" s3 "$tests" "$work/temp_s3.conf"
+	grep -qF 'DEBUG' "$work/tree/s3/log/postmaster.log"
+	note $? "the server logged at the highest level"
+	! grep -qF -e "$secret" -e the-secret-that-nobody-sees "$work/tree/s3/log/postmaster.log"
+	note $? "L35: no secret is in its log"
+	kill -9 "$s3_pid"
+	s3_pid=""
 }
 
 step_isolation() {
@@ -191,5 +216,5 @@ step_fuzz() { tap fuzz bash "$src/test/fuzz/run.sh" 10; }
 
 step_readme() { tap readme bash "$src/test/readme.sh"; }
 
-for s in build rooms unit regress isolation tap interop readme fuzz; do step $s; done
+for s in build rooms unit regress s3 isolation tap interop readme fuzz; do step $s; done
 finish

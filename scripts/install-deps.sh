@@ -5,7 +5,8 @@ set -eu
 
 packages="postgresql-15 postgresql-client-15 postgresql-server-dev-15 gcc clang libclang-rt-14-dev make
 	libjson-c-dev libroaring-dev libzstd-dev liblz4-dev libsnappy-dev libdeflate-dev
-	libipc-run-perl perl python3 python3-venv rsync procps"
+	libcurl4-openssl-dev libssl-dev
+	libipc-run-perl perl python3 python3-venv rsync procps curl openssl"
 
 missing=""
 for p in $packages; do

@@ -16,6 +16,7 @@
 #include "common/compat.h"
 #include "delta/snapshot.h"
 #include "parquet/parquet.h"
+#include "store/endpoint.h"
 #include "store/store.h"
 #include "txn/txn.h"
 #include "wal/recover.h"
@@ -124,6 +125,10 @@ assign_compression(const char *newval, void *extra)
 static void
 define_settings(void)
 {
+	DefineCustomStringVariable("supertable.allowed_endpoints",
+							   "Sets which hosts object storage may be on.",
+							   "Patterns apart by commas, with * for any letters, and :port where it is not the usual one. Empty: any.",
+							   &stbl_allowed_endpoints, "", PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("supertable.checkpoint_interval",
 							"Sets the number of versions between two checkpoints of a table's log.",
 							"Zero writes no checkpoints.",

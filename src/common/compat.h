@@ -120,6 +120,13 @@ stbl_wait_event(uint32 *event, const char *name)
 				   (rinfo)->ri_RangeTableIndex, estate)->checkAsUser)
 #endif
 
+/* 17 lets a set of wait events belong to a resource owner; ours lives within one function. */
+#if PG_VERSION_NUM >= 170000
+#define STBL_CREATE_WAIT_EVENT_SET(n) CreateWaitEventSet(NULL, n)
+#else
+#define STBL_CREATE_WAIT_EVENT_SET(n) CreateWaitEventSet(CurrentMemoryContext, n)
+#endif
+
 /* Memory of a setting's extra: 16 has it in a context of its own. */
 #if PG_VERSION_NUM >= 160000
 #define STBL_GUC_MALLOC(size) guc_malloc(LOG, size)

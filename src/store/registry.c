@@ -3,13 +3,17 @@
 
 #include <sys/stat.h>
 
+#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/memutils.h"
 
 #include "common/pgmem.h"
+#include "store/endpoint.h"
 #include "store/file.h"
+#include "store/s3.h"
 #include "store/store_int.h"
 
 #define MAX_DRIVERS 32
@@ -116,6 +120,7 @@ stbl_store_init(void)
 	*find_rendezvous_variable(STBL_STORE_REGISTER) = (void *) register_driver;
 	*find_rendezvous_variable(STBL_STORE_LOOKUP) = (void *) lookup_driver;
 	register_driver(&stbl_file_driver);
+	register_driver(&stbl_s3_driver);
 }
 
 const StblStoreDriver *
@@ -155,6 +160,17 @@ in_list(const char *const *list, const char *name, StringInfo valid)
 	return false;
 }
 
+/* Options that make the server read a file of its machine are for those who may. */
+static void
+check_file_option(const char *name)
+{
+	if (strcmp(name, "ca_file") == 0 && !has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"%s\"", name),
+				 errdetail("It names a file of the database server, which members of pg_read_server_files may do.")));
+}
+
 void
 stbl_store_check_option(const char *url, const char *name, bool user_mapping)
 {
@@ -167,6 +183,7 @@ stbl_store_check_option(const char *url, const char *name, bool user_mapping)
 
 		if (name == NULL)
 			return;
+		check_file_option(name);
 		if (!user_mapping)
 			appendStringInfoString(&valid, "url");
 		if (in_list(user_mapping ? driver->user_options : driver->server_options, name, &valid))
@@ -187,7 +204,7 @@ stbl_store_check_option(const char *url, const char *name, bool user_mapping)
 
 typedef struct OpenStore
 {
-	char	   *key;			/* url, user and options */
+	char		key[65];		/* hash of url, user and options: some of those are secrets */
 	StblStore  *store;
 	struct OpenStore *next;
 } OpenStore;
@@ -203,11 +220,29 @@ typedef struct View
 
 static View *views = NULL;
 
+/* What a store is found again by. */
+static void
+store_key(const char *url, const StblStoreOption *options, int n_options, char *hash)
+{
+	StringInfoData key;
+
+	initStringInfo(&key);
+	/* with lengths, so that no value can look like two */
+	appendStringInfo(&key, "%u %zu:%s", GetUserId(), strlen(url), url);
+	for (int i = 0; i < n_options; i++)
+		appendStringInfo(&key, " %s=%zu:%s", options[i].name, strlen(options[i].value), options[i].value);
+	/* what was allowed may not be any more */
+	appendStringInfo(&key, " %s", stbl_allowed_endpoints ? stbl_allowed_endpoints : "");
+	stbl_sha256_hex(key.data, key.len, hash);
+	explicit_bzero(key.data, key.len);
+	pfree(key.data);
+}
+
 StblStore *
 stbl_store_open(const char *url, const StblStoreOption *options, int n_options)
 {
 	const StblStoreDriver *driver = stbl_store_driver(url);
-	StringInfoData key;
+	char		key[65];
 	OpenStore  *o;
 	void	   *handle;
 	char	   *canonical = NULL;
@@ -215,19 +250,15 @@ stbl_store_open(const char *url, const StblStoreOption *options, int n_options)
 	char		message[512] = "";
 	MemoryContext old;
 
-	initStringInfo(&key);
-	/* with lengths, so that no value can look like two */
-	appendStringInfo(&key, "%u %zu:%s", GetUserId(), strlen(url), url);
-	for (int i = 0; i < n_options; i++)
-		appendStringInfo(&key, " %s=%zu:%s", options[i].name, strlen(options[i].value), options[i].value);
+	store_key(url, options, n_options, key);
 	for (o = open_stores; o != NULL; o = o->next)
-		if (strcmp(o->key, key.data) == 0)
+		if (strcmp(o->key, key) == 0)
 			return o->store;
 
 	/* what can throw comes first, so that an opened store is never forgotten */
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	o = palloc0(sizeof(OpenStore));
-	o->key = pstrdup(key.data);
+	memcpy(o->key, key, sizeof(key));
 	o->store = palloc0(sizeof(StblStore));
 	MemoryContextSwitchTo(old);
 	handle = driver->open(url, options, n_options, &canonical, &error_kind, message, sizeof(message));
@@ -238,13 +269,12 @@ stbl_store_open(const char *url, const StblStoreOption *options, int n_options)
 		if (handle != NULL)
 			driver->close(handle);
 		free(canonical);
-		pfree(o->key);
 		pfree(o->store);
 		pfree(o);
 		stbl_fail(&err, error_kind ? error_kind : STBL_ERR_IO, "%s", message[0] ? message : "could not open storage");
-		if (error_kind == STBL_ERR_NOT_FOUND)
+		if (error_kind == STBL_ERR_NOT_FOUND && driver != &stbl_s3_driver)
 			stbl_error_hint(&err, "Create it first; the server's url must name a place that exists.");
-		else if (error_kind == STBL_ERR_DENIED)
+		else if (error_kind == STBL_ERR_DENIED && driver != &stbl_s3_driver)
 			stbl_error_hint(&err, "The operating system user of the database server needs read and write permission there.");
 		stbl_throw(&err);
 	}

@@ -8,20 +8,34 @@ pure="src/common/mem.c src/common/buf.c src/common/error.c src/common/json.c src
 	src/parquet/*.c src/delta/schema.c src/delta/stats.c src/delta/bounds.c src/delta/action.c src/delta/action_write.c
 	src/delta/dv.c src/delta/guard.c src/delta/condemn.c src/delta/checkpoint_read.c src/delta/checkpoint_write.c
 	src/wal/statedoc.c src/wal/statedoc_write.c src/store/file.c src/store/file_put.c src/store/file_path.c src/store/file_list.c"
+network="src/store/text.c src/store/xml.c src/store/sigv4.c src/store/http.c src/store/http_header.c
+	src/store/endpoint.c src/store/s3.c src/store/s3_open.c src/store/s3_answer.c"
 flags="-std=gnu99 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=undefined -I src -I test/unit"
 failed=0
 n=0
-objects=""
-for f in $pure; do
-	o="$out/$(echo "$f" | tr '/' '_').o"
-	# shellcheck disable=SC2086
-	gcc $flags -c -o "$o" "$f" || failed=1
-	objects="$objects $o"
-done
+# Compiles sources; their objects are in $built.
+compile() {
+	local f o
+	built=""
+	for f in "$@"; do
+		o="$out/$(echo "$f" | tr '/' '_').o"
+		# shellcheck disable=SC2086
+		gcc $flags -c -o "$o" "$f" || failed=1
+		built="$built $o"
+	done
+}
+# shellcheck disable=SC2086
+compile $pure
+objects=$built
+# shellcheck disable=SC2086
+compile $network
+network_objects=$built
 for t in test/unit/test_*.c; do
 	name=$(basename "$t" .c)
+	more=""
+	[ "$name" != test_s3 ] || more="$network_objects -lcurl -lcrypto"
 	# shellcheck disable=SC2086
-	if gcc $flags -o "$out/$name" "$t" $objects -ljson-c -lroaring -lzstd -lsnappy -llz4 -ldeflate -lm; then
+	if gcc $flags -o "$out/$name" "$t" $more $objects -ljson-c -lroaring -lzstd -lsnappy -llz4 -ldeflate -lm; then
 		echo "# $name"
 		"$out/$name" || failed=1
 	else

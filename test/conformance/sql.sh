@@ -1,0 +1,41 @@
+#!/bin/bash
+# Makes a copy of the SQL tests for a server on object storage: of the same
+# statements the same is expected.  Prints the names of the tests.
+#	sql.sh FOLDER
+# Environment when they run: STBL_S3_URL, STBL_S3_ENDPOINT, STBL_S3_KEY, and
+# STBL_S3_SECRET_FILE, the name of a file: a server logs its environment.
+set -eu
+out=$1
+cd "$(dirname "$0")/../.."
+mkdir -p "$out/sql" "$out/expected"
+cp sql/*.sql "$out/sql/"
+cp expected/*.out "$out/expected/"
+
+cat > "$out/sql/setup.sql" <<'SQL'
+\getenv url STBL_S3_URL
+\getenv endpoint STBL_S3_ENDPOINT
+\getenv key STBL_S3_KEY
+\set secret `cat "$STBL_S3_SECRET_FILE"`
+CREATE EXTENSION supertable;
+CREATE SERVER lake FOREIGN DATA WRAPPER supertable OPTIONS (url :'url', endpoint :'endpoint');
+CREATE USER MAPPING FOR PUBLIC SERVER lake OPTIONS (access_key_id :'key', secret_access_key :'secret');
+SELECT capability, ok FROM supertable_storage_probe('lake');
+SQL
+{
+	cat "$out/sql/setup.sql"
+	# what the probe finds is the same everywhere
+	sed -n '/^ capability/,$p' expected/setup.out
+} > "$out/expected/setup.out"
+
+# It damages objects in the directory by shell commands: no other store is read differently afterwards.
+rm "$out/sql/errors.sql" "$out/expected/errors.out"
+# So does its last part.
+sed -i '/^-- the url itself/,$d' "$out/sql/import.sql" "$out/expected/import.out"
+# The times of objects there are whole seconds, and a grace of 0 is less.
+sed -i "/grace => '0'\|drop_storage('lake', 'g') >\|^INSERT INTO g VALUES ('2026\|^INSERT INTO g_heap/i \\\\\\\\! sleep 1.1" "$out/sql/gc.sql" "$out/expected/gc.out"
+
+cd "$out/sql"
+printf 'setup '
+for f in *.sql; do
+	[ "$f" = setup.sql ] || printf '%s ' "${f%.sql}"
+done

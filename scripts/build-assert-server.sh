@@ -11,7 +11,7 @@ prefix=$1
 user=postgres
 export DEBIAN_FRONTEND=noninteractive
 missing=""
-for p in perl bzip2 gcc make zlib1g-dev libipc-run-perl; do
+for p in perl bzip2 gcc make zlib1g-dev libicu-dev pkg-config libipc-run-perl; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
 done
 if [ -n "$missing" ]; then
@@ -60,7 +60,7 @@ mkdir -p "$prefix"
 chown -R $user "$prefix" postgresql-15*/
 cd postgresql-15*/
 as_user() { su $user -s /bin/bash -c "$1" < /dev/null; }
-as_user "./configure -q --prefix='$prefix' --enable-cassert --enable-debug --enable-tap-tests --without-readline --without-icu CFLAGS='-O1 -g'"
+as_user "./configure -q --prefix='$prefix' --enable-cassert --enable-debug --enable-tap-tests --without-readline --with-icu CFLAGS='-O1 -g'"
 as_user "make -s -j2 world-bin >/dev/null && make -s install-world-bin >/dev/null"
 for d in --bindir --pkglibdir --sharedir --includedir-server --pgxs; do
 	case $("$prefix/bin/pg_config" $d) in

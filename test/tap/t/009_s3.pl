@@ -16,7 +16,7 @@ for (1 .. 300) { $faults->pump_nb; last if $ports =~ /\d+ \d+\n/; usleep(100_000
 my ($port) = $ports =~ /^(\d+) /;
 ok($port, 'a store that misbehaves is started');
 
-my $node = new_node('s3', plain => 1, conf => "log_min_messages = debug5\n");
+my $node = new_node('s3', plain => 1, conf => "log_min_messages = debug5\nlog_statement = none\n");
 for my $bucket (qw(silent slow cut badxml error500 skew leak))
 {
 	sql($node, "CREATE SERVER $bucket FOREIGN DATA WRAPPER supertable OPTIONS (url 's3://$bucket', endpoint 'http://127.0.0.1:$port');
@@ -61,23 +61,11 @@ for my $how ([ 'pg_cancel_backend', qr/57014/ ], [ 'pg_terminate_backend', qr/57
 }
 
 # L33: nothing is left of statements that were cancelled, and the session goes on
-my $fds = sql($node, q{
-SET statement_timeout = '30ms';
-DO $$ BEGIN
-	FOR i IN 1..40 LOOP
-		BEGIN
-			PERFORM * FROM silent;
-		EXCEPTION WHEN query_canceled THEN NULL;
-		END;
-		PERFORM set_config('statement_timeout', '30ms', false);
-	END LOOP;
-EXCEPTION WHEN query_canceled THEN NULL;
-END $$;
-} . join("\n", map { "\\set ON_ERROR_STOP off\nSELECT * FROM silent;" } 1 .. 40) . q{
-SET statement_timeout = 0;
-SELECT count(*) FROM pg_ls_dir('/proc/self/fd');
-});
-cmp_ok($fds, '<', 60, "L33: no descriptors are left by 40 cancelled statements ($fds)");
+my ($rc, $fds, $err) = sql_err($node, "SET statement_timeout = '30ms';" . ("SELECT * FROM silent;\n" x 40)
+	. "SET statement_timeout = 0; SELECT 'fds', count(*) FROM pg_ls_dir('/proc/self/fd')", go_on => 1);
+is(() = $err =~ /57014/g, 40, 'L33: 40 statements are cancelled in one session');
+($fds) = $fds =~ /fds\|(\d+)/;
+cmp_ok($fds, '<', 60, "L33: no descriptors are left by them ($fds)");
 
 # L35: each fault with its SQLSTATE, and no secret in any log
 my $short = "SET supertable.retry_deadline = 0; SET supertable.http_timeout = '500ms';";
@@ -98,9 +86,8 @@ eval { $h->finish };
 $node->{_pid} = undef;
 
 my $log = read_file($node->logfile);
-like($log, qr/DEBUG/, 'the server logged at the highest level');
-# what CREATE USER MAPPING says is the user's own statement, and is not logged
-unlike($log, qr/thesecretkey/, 'L35: no secret is in the log');
+ok($log =~ /DEBUG/, 'the server logged at the highest level');
+ok($log !~ /thesecretkey|theaccesskey/, 'L35: no secret is in the log');
 
 close FAULTS_IN;
 eval { $faults->finish };

@@ -20,8 +20,6 @@
 
 #include "fdw/aggregate.h"
 
-#define EPOCH_DAYS (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
-
 /*
  * Runs `step` for each selected row with a value, `acc` being its
  * accumulator, `at` the index of its value in the vector, which is that of
@@ -301,31 +299,6 @@ stbl_number_datum(const StblColumn *column, int64 i, double real)
 	return value;
 }
 
-/* A sum of integers, or of decimals with scale digits behind the point. */
-static Datum
-numeric_from_wide(__int128 sum, int scale)
-{
-	char		digits[64];
-	int			at = sizeof(digits) - 1;
-	int			n = 0;
-	unsigned __int128 m = sum < 0 ? -(unsigned __int128) sum : (unsigned __int128) sum;
-
-	if (scale == 0 && sum >= PG_INT64_MIN && sum <= PG_INT64_MAX)
-		return NumericGetDatum(int64_to_numeric((int64) sum));
-	digits[at] = '\0';
-	do
-	{
-		if (n == scale && n > 0)
-			digits[--at] = '.';
-		digits[--at] = '0' + (int) (m % 10);
-		m /= 10;
-		n++;
-	} while (m != 0 || n <= scale);
-	if (sum < 0)
-		digits[--at] = '-';
-	return DirectFunctionCall3(numeric_in, CStringGetDatum(&digits[at]), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-}
-
 static Datum
 sum_result(const StblColumn *column, const StblAcc *acc)
 {
@@ -339,9 +312,9 @@ sum_result(const StblColumn *column, const StblAcc *acc)
 		case INT4OID:
 			return Int64GetDatum((int64) acc->v.wide);
 		case INT8OID:
-			return numeric_from_wide(acc->v.wide, 0);
+			return stbl_decimal_datum(acc->v.wide, 0);
 		default:
-			return numeric_from_wide(acc->v.wide, column->field.scale);
+			return stbl_decimal_datum(acc->v.wide, column->field.scale);
 	}
 }
 
@@ -351,7 +324,7 @@ avg_result(const StblColumn *column, const StblAcc *acc)
 	if (is_real(column))
 		return Float8GetDatum(acc->v.real / (double) acc->n);
 	return DirectFunctionCall2(numeric_div,
-							   numeric_from_wide(acc->v.wide, column->elemtype == NUMERICOID ? column->field.scale : 0),
+							   stbl_decimal_datum(acc->v.wide, column->elemtype == NUMERICOID ? column->field.scale : 0),
 							   NumericGetDatum(int64_to_numeric(acc->n)));
 }
 

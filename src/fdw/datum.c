@@ -25,9 +25,6 @@
 #include "common/pgmem.h"
 #include "fdw/datum.h"
 
-#define EPOCH_DAYS (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
-#define EPOCH_US (EPOCH_DAYS * USECS_PER_DAY)
-
 static StblAppend choose_append(Oid type);
 
 /* ---- columns ---- */
@@ -439,7 +436,7 @@ append_date(StblColumn *column, StblVec *vec, Datum value)
 
 	if (DATE_NOT_FINITE(d))
 		out_of_range(column, "an infinite date");
-	days = d + EPOCH_DAYS;
+	days = d + STBL_EPOCH_DAYS;
 	stbl_vec_put4(vec, &days);
 }
 
@@ -451,9 +448,9 @@ append_timestamp(StblColumn *column, StblVec *vec, Datum value)
 
 	if (TIMESTAMP_NOT_FINITE(t))
 		out_of_range(column, "an infinite timestamp");
-	if (t > PG_INT64_MAX - EPOCH_US)
+	if (t > PG_INT64_MAX - STBL_EPOCH_US)
 		out_of_range(column, "a timestamp so far in the future");
-	us = t + EPOCH_US;
+	us = t + STBL_EPOCH_US;
 	stbl_vec_put8(vec, &us);
 }
 
@@ -526,8 +523,8 @@ stbl_column_append_array(StblColumn *column, StblColVec *vec, Datum value)
 
 /* ---- reading ---- */
 
-static Datum
-numeric_from_decimal(__int128 v, int scale)
+Datum
+stbl_decimal_datum(__int128 v, int scale)
 {
 	char		digits[64];
 	char		text[80];
@@ -652,18 +649,18 @@ string_datum(StblColumn *column, const StblVec *vec, size_t i)
 static Datum
 timestamp_datum(int64 us)
 {
-	if (us < MIN_TIMESTAMP + EPOCH_US)
+	if (us < MIN_TIMESTAMP + STBL_EPOCH_US)
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-	return TimestampGetDatum(us - EPOCH_US);
+	return TimestampGetDatum(us - STBL_EPOCH_US);
 }
 
 static Datum
 date_datum(int64 days)
 {
-	if (days - EPOCH_DAYS < DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE ||
-		days - EPOCH_DAYS >= DATE_END_JULIAN - POSTGRES_EPOCH_JDATE)
+	if (days - STBL_EPOCH_DAYS < DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE ||
+		days - STBL_EPOCH_DAYS >= DATE_END_JULIAN - POSTGRES_EPOCH_JDATE)
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("date out of range")));
-	return DateADTGetDatum((DateADT) (days - EPOCH_DAYS));
+	return DateADTGetDatum((DateADT) (days - STBL_EPOCH_DAYS));
 }
 
 static Datum
@@ -691,7 +688,7 @@ value_datum(StblColumn *column, const StblVec *vec, size_t i)
 		case FLOAT8OID:
 			return float_datum(column, vec, i);
 		case NUMERICOID:
-			return numeric_from_decimal(stbl_unscaled(vec, i), column->field.scale);
+			return stbl_decimal_datum(stbl_unscaled(vec, i), column->field.scale);
 		case DATEOID:
 			return date_datum(integer_at(vec, i));
 		case TIMESTAMPTZOID:
@@ -817,7 +814,7 @@ number_datums(const StblColumn *column, const StblVec *vec, const uint32_t *rows
 	else if (column->elemtype == BOOLOID && vec->kind == STBL_VEC_BOOL)
 		EACH(uint8, BoolGetDatum(x != 0));
 	else if ((column->elemtype == TIMESTAMPTZOID || column->elemtype == TIMESTAMPOID) && vec->kind == STBL_VEC_I64)
-		EACH(int64, (odd |= x < MIN_TIMESTAMP + EPOCH_US, TimestampGetDatum(x - EPOCH_US)));
+		EACH(int64, (odd |= x < MIN_TIMESTAMP + STBL_EPOCH_US, TimestampGetDatum(x - STBL_EPOCH_US)));
 	else
 		return false;
 	return !odd;

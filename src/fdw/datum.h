@@ -65,6 +65,13 @@ stbl_column_append(StblColumn *column, StblColVec *vec, Datum value, bool isnull
 extern void stbl_column_datums(StblColumn *column, const StblColVec *vec, const uint32_t *rows, size_t first, int n,
 							   Datum *values, bool *isnull);
 
+/* From PostgreSQL's epoch to the storage's; for who includes utils/timestamp.h. */
+#define STBL_EPOCH_DAYS (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
+#define STBL_EPOCH_US (STBL_EPOCH_DAYS * USECS_PER_DAY)
+
+/* A numeric of an unscaled value with scale digits behind the point; palloc'd. */
+extern Datum stbl_decimal_datum(__int128 v, int scale);
+
 /* The unscaled value of a decimal in any of its vector kinds; the second throws XX001 where it has more than 64 bits. */
 extern __int128 stbl_unscaled(const StblVec *vec, size_t i);
 extern int64_t stbl_unscaled_64(const StblVec *vec, size_t i);

@@ -21,9 +21,6 @@
 
 #include "fdw/predicate.h"
 
-#define EPOCH_DAYS (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
-#define EPOCH_US (EPOCH_DAYS * USECS_PER_DAY)
-
 /* ---- constants ---- */
 
 bool
@@ -75,7 +72,7 @@ us_of(Timestamp t, bool *exact)
 	*exact = false;
 	if (TIMESTAMP_IS_NOBEGIN(t))
 		return PG_INT64_MIN;
-	if (TIMESTAMP_IS_NOEND(t) || __builtin_add_overflow(t, EPOCH_US, &us))
+	if (TIMESTAMP_IS_NOEND(t) || __builtin_add_overflow(t, STBL_EPOCH_US, &us))
 		return PG_INT64_MAX;
 	*exact = true;
 	return us;
@@ -109,7 +106,7 @@ int_of(const StblColumn *column, Oid typid, Datum value, bool *exact)
 					return us_of(date2timestamp_opt_overflow(d, &overflow), exact);
 				if (column->elemtype == TIMESTAMPTZOID)
 					return us_of(date2timestamptz_opt_overflow(d, &overflow), exact);
-				return DATE_IS_NOBEGIN(d) ? PG_INT64_MIN : DATE_IS_NOEND(d) ? PG_INT64_MAX : (int64) d + EPOCH_DAYS;
+				return DATE_IS_NOBEGIN(d) ? PG_INT64_MIN : DATE_IS_NOEND(d) ? PG_INT64_MAX : (int64) d + STBL_EPOCH_DAYS;
 			}
 		case TIMESTAMPOID:
 			if (column->elemtype == TIMESTAMPTZOID)

@@ -22,9 +22,6 @@
 #define N_ROUNDS 4
 #define MAX_PAGES 16
 
-/* A driver that is silent so long after a request's deadline is not waited for any more. */
-#define DRIVER_GRACE_US ((int64) 5 * 1000 * 1000)
-
 static const char *const capabilities[STBL_N_PROBES] = {"create-only", "etag-CAS", "range", "list", "delete"};
 
 typedef struct Probe
@@ -94,7 +91,7 @@ wait_all(Probe *p)
 			CHECK_FOR_INTERRUPTS();
 			p->store->driver->drive(p->store->handle, 100);
 			ResetLatch(MyLatch);
-			if (req->status == STBL_ST_PENDING && stbl_now_us() > req->deadline_us + DRIVER_GRACE_US)
+			if (req->status == STBL_ST_PENDING && stbl_now_us() > req->deadline_us + STBL_DRIVER_GRACE_US)
 			{
 				p->store->driver->cancel(p->store->handle, req);
 				req->status = STBL_ST_UNKNOWN;

@@ -33,9 +33,6 @@ int			stbl_retry_deadline_ms = 60000;
 /* Objects above this size are told apart by their size: their names are new uuids. */
 #define COMPARE_MAX ((size_t) 8 * 1024 * 1024)
 
-/* A driver that is silent so long after a request's deadline is not waited for any more. */
-#define DRIVER_GRACE_US ((int64) 5 * 1000 * 1000)
-
 #define PAUSE_MIN_US ((int64) 10 * 1000)
 #define PAUSE_MAX_US ((int64) 2000 * 1000)
 
@@ -307,7 +304,7 @@ is_with_driver(Call *call, StblRequest *req)
 
 	if (req->status != STBL_ST_PENDING)
 		return false;
-	if (stbl_now_us() < req->deadline_us + DRIVER_GRACE_US)
+	if (stbl_now_us() < req->deadline_us + STBL_DRIVER_GRACE_US)
 		return true;
 	store->driver->cancel(store->handle, req);
 	req->status = is_write(req->op) ? STBL_ST_UNKNOWN : STBL_ST_TRANSIENT;

@@ -26,4 +26,7 @@ extern const StblStoreDriver *stbl_store_driver(const char *url);
 extern StblStatSlot *stbl_stat_slot(const char *root);
 extern void stbl_stat_request(StblStore *store, const StblRequest *req, bool is_retry);
 
+/* A driver that is silent so long after a request's deadline, in microseconds, is not waited for any more. */
+#define STBL_DRIVER_GRACE_US (INT64_C(5) * 1000 * 1000)
+
 #endif							/* STBL_STORE_INT_H */

@@ -523,7 +523,9 @@ file_open(const char *url, const StblStoreOption *options, int n_options,
 	if (!find_root(store, path, &req))
 	{
 		*error_kind = req.error_kind;
-		snprintf(message, message_size, "%s", req.message);
+		snprintf(message, message_size, "%.300s%s", req.message,
+				 req.error_kind == STBL_ERR_NOT_FOUND ? "\nCreate it first; the server's url must name a place that exists." :
+				 req.error_kind == STBL_ERR_DENIED ? "\nThe operating system user of the database server needs read and write permission there." : "");
 		file_close(store);
 		return NULL;
 	}

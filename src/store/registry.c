@@ -265,17 +265,19 @@ stbl_store_open(const char *url, const StblStoreOption *options, int n_options)
 	if (handle == NULL || canonical == NULL)
 	{
 		StblError	err;
+		char	   *hint = strrchr(message, '\n');
 
 		if (handle != NULL)
 			driver->close(handle);
 		free(canonical);
 		pfree(o->store);
 		pfree(o);
+		/* a second line is what to do about it */
+		if (hint != NULL)
+			*hint++ = '\0';
 		stbl_fail(&err, error_kind ? error_kind : STBL_ERR_IO, "%s", message[0] ? message : "could not open storage");
-		if (error_kind == STBL_ERR_NOT_FOUND && driver != &stbl_s3_driver)
-			stbl_error_hint(&err, "Create it first; the server's url must name a place that exists.");
-		else if (error_kind == STBL_ERR_DENIED && driver != &stbl_s3_driver)
-			stbl_error_hint(&err, "The operating system user of the database server needs read and write permission there.");
+		if (hint != NULL)
+			stbl_error_hint(&err, "%s", hint);
 		stbl_throw(&err);
 	}
 	o->store->driver = driver;

@@ -3,42 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/error.h"
 #include "store/s3_int.h"
-
-#define MAX_PREFIX 512
 
 const char *const stbl_s3_server_options[] = {"endpoint", "region", "url_style", "ca_file", "use_proxy", NULL};
 const char *const stbl_s3_user_options[] = {"access_key_id", "secret_access_key", "session_token", NULL};
-
-static void
-free_secret(char *secret)
-{
-	if (secret != NULL)
-		explicit_bzero(secret, strlen(secret));
-	free(secret);
-}
 
 void
 stbl_s3_close(void *store)
 {
 	StblS3Store *s = store;
 
-	free(s->prefix);
-	free(s->ca_file);
-	free_secret(s->access_key_id);
-	free_secret(s->secret_access_key);
-	free_secret(s->session_token);
+	stbl_object_store_free(&s->base);
+	stbl_secret_free(s->access_key_id);
+	stbl_secret_free(s->secret_access_key);
+	stbl_secret_free(s->session_token);
 	free(s);
-}
-
-static const char *
-option(const StblStoreOption *options, int n, const char *name)
-{
-	for (int i = 0; i < n; i++)
-		if (strcmp(options[i].name, name) == 0)
-			return options[i].value;
-	return NULL;
 }
 
 static bool
@@ -55,201 +34,59 @@ is_host_label(const char *bucket)
 	return strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(bucket);
 }
 
-/* "s3://bucket/some/folder" */
 static bool
-parse_url(StblS3Store *s, const char *url, char *message, size_t size)
+parse_region(StblS3Store *s, const StblOpening *o)
 {
-	const char *p = strncmp(url, "s3://", 5) == 0 ? url + 5 : "";
-	size_t		len = strcspn(p, "/");
-	const char *seg;
+	const char *region = stbl_opening_option(o, "region");
 
-	if (!is_bucket(p, len))
-	{
-		snprintf(message, size, "invalid url \"%.200s\": it is to be s3://bucket or s3://bucket/folder", url);
-		return false;
-	}
-	memcpy(s->bucket, p, len);
-	s->bucket[len] = '\0';
-	p += len;
-	p += *p == '/';
-	len = strlen(p);
-	if (len > 0 && p[len - 1] == '/')
-		len--;
-	if (len > MAX_PREFIX)
-	{
-		snprintf(message, size, "invalid url: its folder has more than %d bytes", MAX_PREFIX);
-		return false;
-	}
-	s->prefix = calloc(1, len + 2);
-	if (s->prefix == NULL)
-	{
-		snprintf(message, size, "out of memory");
-		return false;
-	}
-	memcpy(s->prefix, p, len);
-	for (seg = s->prefix; len > 0; seg++)
-	{
-		size_t		n = strcspn(seg, "/");
-
-		if (n == 0 || (n == 1 && seg[0] == '.') || (n == 2 && seg[0] == '.' && seg[1] == '.'))
-		{
-			snprintf(message, size, "invalid url \"%.200s\": its folder has an empty part, or one that is \".\" or \"..\"", url);
-			return false;
-		}
-		seg += n;
-		if (*seg == '\0')
-			break;
-	}
-	if (len > 0)
-		s->prefix[len] = '/';
-	return true;
-}
-
-static bool
-parse_bool(const char *name, const char *value, bool *out, char *message, size_t size)
-{
-	*out = value != NULL && (strcmp(value, "true") == 0 || strcmp(value, "on") == 0);
-	if (value == NULL || *out || strcmp(value, "false") == 0 || strcmp(value, "off") == 0)
-		return true;
-	snprintf(message, size, "invalid value for option \"%s\": it is to be on or off", name);
-	return false;
-}
-
-static bool
-parse_region(StblS3Store *s, const char *region, char *message, size_t size)
-{
 	if (region == NULL)
 		region = "us-east-1";
 	if (region[0] == '\0' || strlen(region) >= sizeof(s->region) ||
 		strspn(region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(region))
-	{
-		snprintf(message, size, "invalid value for option \"region\": it is to be like eu-central-1");
-		return false;
-	}
+		return stbl_opening_fail(o, STBL_ERR_INVALID, "invalid value for option \"region\": it is to be like eu-central-1");
 	memcpy(s->region, region, strlen(region) + 1);
 	return true;
 }
 
 static bool
-parse_endpoint(StblS3Store *s, const char *endpoint, const char *style, char *message, size_t size)
+parse_endpoint(StblS3Store *s, const StblOpening *o)
 {
+	const char *endpoint = stbl_opening_option(o, "endpoint");
+	const char *style = stbl_opening_option(o, "url_style");
 	char		own[128];
 
 	/* Amazon's names of China are under another domain */
 	snprintf(own, sizeof(own), "s3.%s.amazonaws.com%s", s->region, strncmp(s->region, "cn-", 3) == 0 ? ".cn" : "");
-	if (!stbl_endpoint_parse(endpoint != NULL ? endpoint : own, &s->endpoint, message, size))
+	if (!stbl_endpoint_parse(endpoint != NULL ? endpoint : own, &s->base.endpoint, o->message, o->message_size))
 		return false;
 	if (style == NULL)
 		s->is_path_style = endpoint != NULL || !is_host_label(s->bucket);
 	else if (strcmp(style, "path") == 0)
 		s->is_path_style = true;
 	else if (strcmp(style, "vhost") != 0)
-	{
-		snprintf(message, size, "invalid value for option \"url_style\": it is to be path or vhost");
-		return false;
-	}
+		return stbl_opening_fail(o, STBL_ERR_INVALID, "invalid value for option \"url_style\": it is to be path or vhost");
 	else if (!is_host_label(s->bucket))
-	{
-		snprintf(message, size, "bucket \"%s\" needs the option url_style 'path': it cannot be a part of a host's name", s->bucket);
-		return false;
-	}
+		return stbl_opening_fail(o, STBL_ERR_INVALID, "bucket \"%s\" needs the option url_style 'path': it cannot be a part of a host's name", s->bucket);
 	return true;
 }
 
 static bool
-is_header_value(const char *value)
+copy_credentials(StblS3Store *s, const StblOpening *o)
 {
-	for (; *value != '\0'; value++)
-		if ((unsigned char) *value <= ' ' || (unsigned char) *value >= 127)
-			return false;
-	return true;
+	if (!stbl_opening_secret(o, "access_key_id", &s->access_key_id) ||
+		!stbl_opening_secret(o, "secret_access_key", &s->secret_access_key) ||
+		!stbl_opening_secret(o, "session_token", &s->session_token))
+		return false;
+	if ((s->access_key_id == NULL) == (s->secret_access_key == NULL) && (s->session_token == NULL || s->access_key_id != NULL))
+		return true;
+	return stbl_opening_fail(o, STBL_ERR_AUTH, "the user mapping needs access_key_id and secret_access_key together, or neither for anonymous access");
 }
 
 static bool
-copy_credentials(StblS3Store *s, const StblStoreOption *options, int n, int *kind, char *message, size_t size)
+configure(StblS3Store *s, const StblOpening *o)
 {
-	const char *id = option(options, n, "access_key_id");
-	const char *secret = option(options, n, "secret_access_key");
-	const char *token = option(options, n, "session_token");
-
-	if ((id == NULL) != (secret == NULL) || (token != NULL && id == NULL))
-	{
-		*kind = STBL_ERR_AUTH;
-		snprintf(message, size, "the user mapping needs access_key_id and secret_access_key together, or neither for anonymous access");
-		return false;
-	}
-	if (id == NULL)
-		return true;
-	if (id[0] == '\0' || secret[0] == '\0' || !is_header_value(id) || !is_header_value(secret) ||
-		(token != NULL && !is_header_value(token)))
-	{
-		*kind = STBL_ERR_AUTH;
-		snprintf(message, size, "an option of the user mapping is empty, or holds blanks or other characters that no key has");
-		return false;
-	}
-	s->access_key_id = strdup(id);
-	s->secret_access_key = strdup(secret);
-	s->session_token = token != NULL ? strdup(token) : NULL;
-	if (s->access_key_id != NULL && s->secret_access_key != NULL && (token == NULL || s->session_token != NULL))
-		return true;
-	*kind = STBL_ERR_MEMORY;
-	snprintf(message, size, "out of memory");
-	return false;
-}
-
-static bool
-configure(StblS3Store *s, const char *url, const StblStoreOption *options, int n, int *kind, char *message, size_t size)
-{
-	const char *ca_file = option(options, n, "ca_file");
-
-	if (!parse_url(s, url, message, size) ||
-		!parse_region(s, option(options, n, "region"), message, size) ||
-		!parse_endpoint(s, option(options, n, "endpoint"), option(options, n, "url_style"), message, size) ||
-		!parse_bool("use_proxy", option(options, n, "use_proxy"), &s->use_proxy, message, size) ||
-		!copy_credentials(s, options, n, kind, message, size))
-		return false;
-	if (!stbl_endpoint_allowed(stbl_allowed_endpoints, s->endpoint.host))
-	{
-		*kind = STBL_ERR_DENIED;
-		snprintf(message, size, "endpoint \"%s\" is not among those of supertable.allowed_endpoints", s->endpoint.host);
-		return false;
-	}
-	if (ca_file == NULL)
-		return true;
-	if (ca_file[0] != '/')
-	{
-		snprintf(message, size, "invalid value for option \"ca_file\": it is to be an absolute path");
-		return false;
-	}
-	s->ca_file = strdup(ca_file);
-	if (s->ca_file != NULL)
-		return true;
-	*kind = STBL_ERR_MEMORY;
-	snprintf(message, size, "out of memory");
-	return false;
-}
-
-/*
- * The one spelling of a place.  Another endpoint is another place, even where
- * bucket and folder have the same names: it stands behind the bucket, which
- * cannot hold an "@".
- */
-static char *
-canonical_url(const StblS3Store *s, bool own_endpoint)
-{
-	StblText	t = {0};
-
-	stbl_text_printf(&t, "s3://%s", s->bucket);
-	if (own_endpoint)
-		stbl_text_printf(&t, "@%s", s->endpoint.host);
-	if (s->prefix[0] != '\0')
-	{
-		stbl_text_puts(&t, "/");
-		stbl_text_add(&t, s->prefix, strlen(s->prefix) - 1);
-	}
-	if (t.failed)
-		stbl_text_free(&t);
-	return t.data;
+	return stbl_opening_url(o, &s->base, "s3", is_bucket, "s3://bucket or s3://bucket/folder", s->bucket, sizeof(s->bucket)) &&
+		parse_region(s, o) && parse_endpoint(s, o) && copy_credentials(s, o) && stbl_opening_connection(o, &s->base);
 }
 
 void *
@@ -257,20 +94,24 @@ stbl_s3_open(const char *url, const StblStoreOption *options, int n_options,
 			 char **canonical, int *error_kind, char *message, size_t message_size)
 {
 	StblS3Store *s = calloc(1, sizeof(StblS3Store));
+	StblOpening o = {url, options, n_options, error_kind, message, message_size};
 
 	*canonical = NULL;
 	*error_kind = STBL_ERR_INVALID;
-	if (s != NULL && !configure(s, url, options, n_options, error_kind, message, message_size))
-	{
-		stbl_s3_close(s);
-		return NULL;
-	}
 	if (s != NULL)
-		*canonical = canonical_url(s, option(options, n_options, "endpoint") != NULL);
+	{
+		s->base.kind = &stbl_s3_kind;
+		if (!configure(s, &o))
+		{
+			stbl_s3_close(s);
+			return NULL;
+		}
+		*canonical = stbl_object_canonical(&s->base, "s3", s->bucket,
+										   stbl_opening_option(&o, "endpoint") != NULL ? s->base.endpoint.host : NULL);
+	}
 	if (*canonical != NULL)
 		return s;
-	*error_kind = STBL_ERR_MEMORY;
-	snprintf(message, message_size, "out of memory");
+	stbl_opening_fail(&o, STBL_ERR_MEMORY, "out of memory");
 	if (s != NULL)
 		stbl_s3_close(s);
 	return NULL;

@@ -10,12 +10,6 @@
 #define STBL_SHA256_HEX 65		/* 64 digits and a NUL */
 #define STBL_SIGV4_TIME 17		/* 20150830T123600Z and a NUL */
 
-typedef struct StblHeader
-{
-	const char *name;			/* lower case, for signing */
-	const char *value;
-} StblHeader;
-
 typedef struct StblSigv4
 {
 	const char *access_key_id;

@@ -123,9 +123,10 @@ typedef struct StblStoreDriver
 
 	/*
 	 * Opens the place a url names, without writing to it.  On failure
-	 * returns NULL with *error_kind and message set.  canonical (malloc'd)
-	 * is the url in the one spelling that stands for this place in every
-	 * session, without a trailing slash.
+	 * returns NULL with *error_kind and message set; a second line of message
+	 * becomes the error's hint.  canonical (malloc'd) is the url in the one
+	 * spelling that stands for this place in every session, without a
+	 * trailing slash.
 	 */
 	void	   *(*open) (const char *url, const StblStoreOption *options, int n_options,
 						 char **canonical, int *error_kind, char *message, size_t message_size);

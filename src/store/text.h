@@ -17,6 +17,13 @@ typedef struct StblText
 	bool		failed;			/* out of memory: what follows is not added */
 } StblText;
 
+/* A header of a request. */
+typedef struct StblHeader
+{
+	const char *name;			/* lower case, for signing */
+	const char *value;
+} StblHeader;
+
 extern void stbl_text_add(StblText *t, const char *data, size_t len);
 extern void stbl_text_puts(StblText *t, const char *str);
 extern void stbl_text_printf(StblText *t, const char *fmt,...) __attribute__((format(printf, 2, 3)));

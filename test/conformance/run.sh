@@ -16,7 +16,7 @@ failed=0
 
 gcc -std=gnu99 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=undefined -I src -I test/unit \
 	-o "$out/conformance" test/conformance/conformance.c \
-	src/store/{text,xml,sigv4,http,http_header,endpoint,s3,s3_open,s3_answer,file,file_put,file_path,file_list}.c \
+	src/store/{text,xml,sigv4,http,http_header,endpoint}.c src/store/{object,s3,file}*.c \
 	src/common/{codec,buf,mem,error}.c -lcurl -lcrypto -ldeflate || { echo "not ok - the suite does not build"; exit 1; }
 
 echo "# directory"

@@ -3,8 +3,8 @@
  * first byte says which; keys of a listing must be what was asked for.
  */
 #include "fuzz.h"
+#include "store/object_list.h"
 #include "store/s3_int.h"
-#include "store/xml.h"
 
 static void
 listing(const uint8_t *data, size_t size)
@@ -19,7 +19,7 @@ listing(const uint8_t *data, size_t size)
 				 (req.entries[i].key[strlen(req.entries[i].key) - 1] == '/') == req.entries[i].is_folder);
 	else
 		MUST(req.n_entries == 0 && req.entries == NULL && req.list_next == NULL);
-	stbl_s3_free_list(&req);
+	stbl_object_free_list(&req);
 }
 
 static void
@@ -32,13 +32,14 @@ error(const uint8_t *data, size_t size)
 	memset(&store, 0, sizeof(store));
 	memset(&http, 0, sizeof(http));
 	memset(&req, 0, sizeof(req));
+	store.base.kind = &stbl_s3_kind;
 	store.secret_access_key = (char *) "secret";
 	req.op = size > 0 ? (StblOp) (data[0] % STBL_N_OPS) : STBL_OP_GET;
 	req.key = "k";
 	http.status = size > 1 ? 300 + data[1] : 500;
 	http.answer = (uint8_t *) data;
 	http.answer_len = size;
-	stbl_s3_judge(&req, &http, &store);
+	stbl_object_judge(&req, &http, &store.base);
 	MUST(req.status != STBL_ST_PENDING && strstr(req.message, "secret") == NULL);
 	for (const char *c = req.message; *c != '\0'; c++)
 		MUST((unsigned char) *c >= ' ');

@@ -9,7 +9,7 @@ pure="src/common/mem.c src/common/buf.c src/common/error.c src/common/json.c src
 	src/delta/dv.c src/delta/guard.c src/delta/condemn.c src/delta/checkpoint_read.c src/delta/checkpoint_write.c
 	src/wal/statedoc.c src/wal/statedoc_write.c src/store/file.c src/store/file_put.c src/store/file_path.c src/store/file_list.c"
 network="src/store/text.c src/store/xml.c src/store/sigv4.c src/store/http.c src/store/http_header.c
-	src/store/endpoint.c src/store/s3.c src/store/s3_open.c src/store/s3_answer.c"
+	src/store/endpoint.c src/store/object*.c src/store/s3*.c"
 flags="-std=gnu99 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=undefined -I src -I test/unit"
 failed=0
 n=0

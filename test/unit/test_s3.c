@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "store/object_list.h"
 #include "store/s3_int.h"
-#include "store/xml.h"
 
 #include "unit.h"
 
@@ -225,12 +225,12 @@ test_listing(void)
 	   "L16: keys are decoded, and without the url's folder");
 	OK(req.n_entries == 2 && strcmp(req.entries[1].key, "t/d/") == 0 && req.entries[1].is_folder, "a folder");
 	OK(req.list_next != NULL && strcmp(req.list_next, "1/a+b==") == 0, "where it goes on");
-	stbl_s3_free_list(&req);
+	stbl_object_free_list(&req);
 	OK(parse_copy(listing, sizeof(listing) - 1, "lake2/", &req) != NULL && req.entries == NULL, "keys from elsewhere are refused");
 	for (size_t len = 0; len < sizeof(listing) - 1; len++)
 	{
 		n_read += parse_copy(listing, len, "lake/", &req) == NULL;
-		stbl_s3_free_list(&req);
+		stbl_object_free_list(&req);
 	}
 	OK(n_read == 0, "cut at each byte it is refused");
 	for (size_t i = 0; i < (sizeof(listing) - 1) * 8; i++)
@@ -243,7 +243,7 @@ test_listing(void)
 		for (size_t e = 0; e < req.n_entries; e++)
 			if (req.entries[e].key == NULL)
 				n_read++;
-		stbl_s3_free_list(&req);
+		stbl_object_free_list(&req);
 	}
 	OK(n_read == 0, "with each bit flipped it is read or refused");
 	OK(parse_copy("<html><body>It works!</body></html>", 35, "", &req) != NULL, "a web page is no listing");
@@ -253,7 +253,7 @@ test_listing(void)
 
 /* ---- what answers mean ---- */
 
-static StblS3Store store = {.region = "us-east-1", .secret_access_key = "topsecretkey", .access_key_id = "theaccesskey"};
+static StblS3Store store = {.base = {.kind = &stbl_s3_kind}, .region = "us-east-1", .secret_access_key = "topsecretkey", .access_key_id = "theaccesskey"};
 
 /* Judges an answer; the message stays in judged. */
 static StblRequest judged;
@@ -270,7 +270,7 @@ means(StblOp op, int status, const char *code, StblStatus expected, StblErrorKin
 	judged.key = "k";
 	http.answer = (uint8_t *) body;
 	http.answer_len = code[0] ? strlen(body) : 0;
-	stbl_s3_judge(&judged, &http, &store);
+	stbl_object_judge(&judged, &http, &store.base);
 	return judged.status == expected && judged.error_kind == (int) kind &&
 		strstr(judged.message, "topsecretkey") == NULL && strstr(judged.message, "theaccesskey") == NULL;
 }
@@ -308,10 +308,10 @@ static void
 test_error_bodies(void)
 {
 	static const char body[] = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>m &amp; n</Message><Region>eu-west-1</Region></Error>";
-	StblS3Error err;
+	StblObjectError err;
 	int			bad = 0;
 
-	stbl_s3_parse_error((const uint8_t *) body, sizeof(body) - 1, &err);
+	stbl_object_parse_error((const uint8_t *) body, sizeof(body) - 1, &err);
 	OK(strcmp(err.code, "AuthorizationHeaderMalformed") == 0 && strcmp(err.message, "m & n") == 0 && strcmp(err.region, "eu-west-1") == 0,
 	   "code, message and region of an error");
 	for (size_t i = 0; i < (sizeof(body) - 1) * 9; i++)
@@ -322,7 +322,7 @@ test_error_bodies(void)
 		memcpy(copy, body, sizeof(body));
 		if (i < (sizeof(body) - 1) * 8)
 			copy[i / 8] = (char) (copy[i / 8] ^ (1 << i % 8));
-		stbl_s3_parse_error((const uint8_t *) copy, len, &err);
+		stbl_object_parse_error((const uint8_t *) copy, len, &err);
 		for (const char *c = err.message; *c; c++)
 			bad += (unsigned char) *c < ' ';
 	}

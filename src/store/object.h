@@ -1,0 +1,178 @@
+/*
+ * What all drivers of object stores on HTTP have in common: the life of a
+ * request, what its answer is worth, listings, options.  A store of its own
+ * kind says in an StblObjectKind how its requests are made and what its
+ * answers mean.
+ *
+ * All of it is free of the server, as drivers are.
+ */
+#ifndef STBL_OBJECT_H
+#define STBL_OBJECT_H
+
+#include "common/error.h"
+#include "store/endpoint.h"
+#include "store/http.h"
+#include "store/supertable_storage.h"
+#include "store/text.h"
+
+#define STBL_OBJECT_MAX_HEADERS 16
+
+typedef struct StblObjectKind StblObjectKind;
+
+/* The beginning of every store's own struct. */
+typedef struct StblObjectStore
+{
+	const StblObjectKind *kind;
+	StblEndpoint endpoint;
+	char	   *prefix;			/* the url's folder: empty, or with a slash at its end */
+	bool		use_proxy;
+	char	   *ca_file;		/* NULL: the system's */
+	int64_t		hold_until_us;	/* the store asked to be left alone until then */
+} StblObjectStore;
+
+/* One exchange with a store: the engine's part of it, and what must live as long. */
+typedef struct StblExchange
+{
+	StblHttpRequest http;		/* must be first */
+	StblObjectStore *store;
+	StblRequest *req;
+	StblText	url;
+	StblText	path;			/* as it stands in the url, percent-encoded */
+	StblText	query;			/* the same, without its "?" */
+	StblText	lines[STBL_OBJECT_MAX_HEADERS];
+	const char *headers[STBL_OBJECT_MAX_HEADERS + 1];
+	int			n_headers;
+} StblExchange;
+
+/* The <Error> of an answer, as far as it is one; of a HEAD the header's code. */
+typedef struct StblObjectError
+{
+	char		code[64];		/* empty: not told */
+	char		message[200];
+	char		region[64];
+} StblObjectError;
+
+/* What a code of an error means. */
+typedef struct StblMeaning
+{
+	const char *code;
+	StblStatus	status;
+	StblErrorKind kind;
+	const char *advice;			/* may be NULL */
+} StblMeaning;
+
+struct StblObjectKind
+{
+	size_t		max_key;		/* bytes of a name, with the url's folder */
+	size_t		max_put;		/* bytes of an object that is sent whole */
+	const char *etag_header;	/* name of the header that tells the version; NULL: etag */
+
+	/*
+	 * Fills url and headers (stbl_exchange_header), and whatever of http is
+	 * not right yet: method, body, repeatable, max_body, deadline_us are, for
+	 * the usual way.  false: out of memory, or no such time.
+	 */
+	bool		(*prepare) (StblExchange *x);
+
+	/* Codes that decide, ended by one without a code; all others go by the number of the answer. */
+	const StblMeaning *meanings;
+
+	/* What an error's message tells more, "" for nothing; may be NULL. */
+	void		(*explain) (const StblObjectStore *store, const StblObjectError *err, const StblHttpRequest *http,
+							char *more, size_t size);
+
+	/* Overwrites the store's secrets in a message. */
+	void		(*redact) (const StblObjectStore *store, char *message);
+
+	/* Why a listing could not be read; NULL: it was. */
+	const char *(*parse_list) (const uint8_t *data, size_t len, const char *store_prefix, StblRequest *req);
+};
+
+/* ---- object.c: requests ---- */
+
+/* The driver's functions; `store` begins with an StblObjectStore. */
+extern void stbl_object_submit(void *store, StblRequest *req);
+extern void stbl_object_drive(void *store, int timeout_ms);
+extern void stbl_object_cancel(void *store, StblRequest *req);
+extern void stbl_object_release(void *store, StblRequest *req);
+
+extern void stbl_object_fail(StblRequest *req, StblErrorKind kind, const char *message);
+
+extern const char *stbl_http_method_name(StblHttpMethod method);
+
+/* Adds a header line; one that cannot be is seen by the caller of prepare. */
+extern void stbl_exchange_header(StblExchange *x, const char *name, const char *value);
+
+/* Adds name=value to a query, both encoded. */
+extern void stbl_query_add(StblText *query, const char *name, const char *value);
+
+/* Unix time in microseconds. */
+extern int64_t stbl_object_now(void);
+
+/* ---- object_answer.c: what an answer is worth ---- */
+
+extern bool stbl_object_is_write(StblOp op);
+
+/* Fills a request from an exchange that has ended. */
+extern void stbl_object_answered(StblExchange *x);
+
+/* An object that ends before the range that was asked for. */
+extern void stbl_object_fail_short(StblRequest *req, uint64_t size);
+
+/* ---- object_error.c: pure ---- */
+
+extern void stbl_object_parse_error(const uint8_t *data, size_t len, StblObjectError *err);
+
+/*
+ * What an answer that is no success means for the request: fills status,
+ * error_kind and message.
+ */
+extern void stbl_object_judge(StblRequest *req, const StblHttpRequest *http, const StblObjectStore *store);
+
+/* ---- object_open.c: options ---- */
+
+/* Where options that are wrong are told. */
+typedef struct StblOpening
+{
+	const char *url;
+	const StblStoreOption *options;
+	int			n_options;
+	int		   *error_kind;
+	char	   *message;
+	size_t		message_size;
+} StblOpening;
+
+/* NULL: not given. */
+extern const char *stbl_opening_option(const StblOpening *o, const char *name);
+
+/* false, with kind and message told. */
+extern bool stbl_opening_fail(const StblOpening *o, StblErrorKind kind, const char *fmt,...) __attribute__((format(printf, 3, 4)));
+
+extern bool stbl_opening_bool(const StblOpening *o, const char *name, bool *out);
+
+/*
+ * Splits "scheme://container/some/folder": the container's name is told by
+ * its length, and the folder is copied to store->prefix.
+ */
+extern bool stbl_opening_url(const StblOpening *o, StblObjectStore *store, const char *scheme,
+							 bool (*is_container) (const char *name, size_t len), const char *form,
+							 char *container, size_t container_size);
+
+/* The options use_proxy and ca_file, and whether the endpoint, parsed before, is allowed. */
+extern bool stbl_opening_connection(const StblOpening *o, StblObjectStore *store);
+
+/* A copy of an option that is a secret or goes into a header; *out stays NULL where it is not given. */
+extern bool stbl_opening_secret(const StblOpening *o, const char *name, char **out);
+extern void stbl_secret_free(char *secret);
+
+/*
+ * The one spelling of a place, malloc'd: another endpoint is another place,
+ * even where container and folder have the same names.  It stands behind the
+ * container, which cannot hold an "@".  NULL: out of memory.
+ */
+extern char *stbl_object_canonical(const StblObjectStore *store, const char *scheme, const char *container, const char *place);
+
+/* Frees what stands in the beginning of a store. */
+extern void stbl_object_store_free(StblObjectStore *store);
+
+#endif							/* STBL_OBJECT_H */

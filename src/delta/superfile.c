@@ -9,6 +9,9 @@
 /* How much of a file's end is fetched at first: most footers fit. */
 #define FOOTER_GUESS 65536
 
+/* Of a Parquet file: two magics and the footer's length. */
+#define MIN_SIZE 12
+
 void
 stbl_superfile_throw(const StblSuperfile *sf, const StblError *err)
 {
@@ -20,76 +23,267 @@ stbl_superfile_throw(const StblSuperfile *sf, const StblError *err)
 	stbl_throw(&named);
 }
 
+/* What kept bytes of a superfile from being read. */
+static void
+throw_read(const StblSuperfile *sf, StblError *err)
+{
+	switch (err->kind)
+	{
+		case STBL_ERR_NOT_FOUND:
+			stbl_fail(err, STBL_ERR_CORRUPT, "the object is missing");
+			stbl_error_detail(err, "The table's log names it, but storage has no such object.");
+			stbl_superfile_throw(sf, err);
+			break;
+		default:
+			stbl_throw(err);
+	}
+}
+
+/* A fetch of ranges of a row group; in sf->wants. */
+typedef struct StblWant
+{
+	int			row_group;		/* -1: nobody had asked before */
+	StblFetch  *fetch;
+	struct StblWant *next;
+} StblWant;
+
+/* ---- opening ---- */
+
+static void
+fetch_tail(StblSuperfile *sf, uint64 length)
+{
+	StblRange	range = {sf->size - length, length};
+	MemoryContext old = MemoryContextSwitchTo(sf->cxt);
+
+	if (sf->tail != NULL)
+		stbl_fetch_free(sf->tail);
+	sf->tail = NULL;
+	sf->tail = stbl_fetch_begin(sf->table->store, sf->key, sf->size, &range, 1);
+	sf->tail_offset = range.offset;
+	MemoryContextSwitchTo(old);
+}
+
+/* The last bytes of the file; NULL with err set. */
 static const uint8 *
-read_range(StblSuperfile *sf, StblCall *call)
+tail_bytes(StblSuperfile *sf, uint64 length, StblError *err)
+{
+	if (sf->image != NULL)
+		return sf->image + sf->size - length;
+	return stbl_fetch_bytes(sf->tail, sf->size - length, length, err);
+}
+
+StblSuperfile *
+stbl_superfile_begin(StblTable *table, const char *path, uint64 size, const uint8 *image, uint64 whole)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "supertable superfile", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	StblSuperfile *sf = palloc0(sizeof(StblSuperfile));
+
+	sf->cxt = cxt;
+	sf->table = table;
+	sf->path = pstrdup(path);
+	sf->key = stbl_table_key(table, path);
+	sf->size = size;
+	sf->image = image;
+	MemoryContextSwitchTo(old);
+	if (image == NULL && size >= MIN_SIZE)
+		fetch_tail(sf, size <= whole ? size : Min(size, FOOTER_GUESS));
+	return sf;
+}
+
+typedef enum Footer
+{
+	FOOTER_READ,
+	FOOTER_AWAITED,				/* more of it was asked for */
+	FOOTER_NOT_HAD,				/* storage did not give it; err says why */
+	FOOTER_BROKEN				/* it is not sound; err says why */
+} Footer;
+
+/* Finds and reads the footer. */
+static Footer
+read_footer(StblSuperfile *sf, bool wait, StblError *err)
+{
+	uint64		footer_len;
+	const uint8 *bytes;
+	MemoryContext old;
+
+	if (sf->size < MIN_SIZE)
+	{
+		stbl_fail(err, STBL_ERR_CORRUPT, "its size of " UINT64_FORMAT " bytes is too small for a Parquet file", sf->size);
+		return FOOTER_BROKEN;
+	}
+	bytes = tail_bytes(sf, 8, err);
+	if (bytes == NULL)
+		return FOOTER_NOT_HAD;
+	if (!stbl_pq_footer_length(bytes, sf->size, &footer_len, err))
+		return FOOTER_BROKEN;
+	if (sf->image == NULL && footer_len > sf->size - sf->tail_offset)
+	{
+		fetch_tail(sf, footer_len);
+		if (!wait && !stbl_fetch_is_done(sf->tail))
+			return FOOTER_AWAITED;
+	}
+	bytes = tail_bytes(sf, footer_len, err);
+	if (bytes == NULL)
+		return FOOTER_NOT_HAD;
+	old = MemoryContextSwitchTo(sf->cxt);
+	sf->meta = stbl_pq_parse_footer(stbl_mem_in(sf->cxt), bytes, footer_len, sf->size, err);
+	MemoryContextSwitchTo(old);
+	return sf->meta != NULL ? FOOTER_READ : FOOTER_BROKEN;
+}
+
+void
+stbl_superfile_finish(StblSuperfile *sf)
 {
 	StblError	err;
 
-	switch (stbl_await(call))
+	if (sf->meta != NULL)
+		return;
+	switch (read_footer(sf, true, &err))
 	{
-		case STBL_ST_OK:
-			return call->req.body;
-		case STBL_ST_NOT_FOUND:
-			stbl_fail(&err, STBL_ERR_CORRUPT, "the object is missing");
-			stbl_error_detail(&err, "The table's log names it, but storage has no such object.");
+		case FOOTER_NOT_HAD:
+			throw_read(sf, &err);
+			break;
+		case FOOTER_BROKEN:
 			stbl_superfile_throw(sf, &err);
 			break;
 		default:
-			stbl_call_error(call, &err);
-			stbl_throw(&err);
+			break;
 	}
-	return NULL;
+}
+
+bool
+stbl_superfile_try_finish(StblSuperfile *sf)
+{
+	StblError	err;
+
+	if (sf->meta != NULL)
+		return true;
+	if (sf->tail != NULL && !stbl_fetch_is_done(sf->tail))
+		return false;
+	return read_footer(sf, false, &err) == FOOTER_READ;
 }
 
 StblSuperfile *
 stbl_superfile_open(StblTable *table, const char *path, uint64 size, const uint8 *image)
 {
-	StblSuperfile *sf = palloc0(sizeof(StblSuperfile));
-	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
-	uint64		tail_len = Min(size, FOOTER_GUESS);
-	uint64		footer_len;
-	const uint8 *tail;
-	StblCall   *call = NULL;
-	char	   *key = stbl_table_key(table, path);
-	StblError	err;
+	StblSuperfile *sf = stbl_superfile_begin(table, path, size, image, 0);
 
-	sf->table = table;
-	sf->path = pstrdup(path);
-	sf->size = size;
-	sf->image = image;
-	if (size < 12)
-	{
-		stbl_fail(&err, STBL_ERR_CORRUPT, "its size of " UINT64_FORMAT " bytes is too small for a Parquet file", size);
-		stbl_superfile_throw(sf, &err);
-	}
-	if (image != NULL)
-		tail = image + size - tail_len;
-	else
-	{
-		call = stbl_store_get_range(table->store, key, size - tail_len, tail_len, 0);
-		tail = read_range(sf, call);
-	}
-	if (!stbl_pq_footer_length(tail + tail_len - 8, size, &footer_len, &err))
-		stbl_superfile_throw(sf, &err);
-	if (footer_len > tail_len)
-	{
-		if (image != NULL)
-			tail = image + size - footer_len;
-		else
-		{
-			stbl_call_free(call);
-			call = stbl_store_get_range(table->store, key, size - footer_len, footer_len, 0);
-			tail = read_range(sf, call);
-		}
-		tail_len = footer_len;
-	}
-	sf->meta = stbl_pq_parse_footer(mem, tail + tail_len - footer_len, footer_len, size, &err);
-	if (sf->meta == NULL)
-		stbl_superfile_throw(sf, &err);
-	if (call != NULL)
-		stbl_call_free(call);
+	stbl_superfile_finish(sf);
 	return sf;
 }
+
+void
+stbl_superfile_close(StblSuperfile *sf)
+{
+	MemoryContextDelete(sf->cxt);
+}
+
+/* ---- ranges ---- */
+
+static StblFetch *
+fetch_of(const StblSuperfile *sf, uint64 offset, uint64 length)
+{
+	if (sf->tail != NULL && stbl_fetch_covers(sf->tail, offset, length))
+		return sf->tail;
+	for (StblWant *w = sf->wants; w != NULL; w = w->next)
+		if (stbl_fetch_covers(w->fetch, offset, length))
+			return w->fetch;
+	return NULL;
+}
+
+void
+stbl_superfile_want(StblSuperfile *sf, int row_group, const StblRange *ranges, int n)
+{
+	MemoryContext old;
+	StblRange  *missing;
+	StblWant   *w;
+	int			n_missing = 0;
+
+	if (sf->image != NULL)
+		return;
+	old = MemoryContextSwitchTo(sf->cxt);
+	missing = palloc(sizeof(StblRange) * (n + 1));
+	for (int i = 0; i < n; i++)
+		if (ranges[i].length > 0 && fetch_of(sf, ranges[i].offset, ranges[i].length) == NULL)
+			missing[n_missing++] = ranges[i];
+	if (n_missing > 0)
+	{
+		w = palloc0(sizeof(StblWant));
+		w->row_group = row_group;
+		w->fetch = stbl_fetch_begin(sf->table->store, sf->key, sf->size, missing, n_missing);
+		w->next = sf->wants;
+		sf->wants = w;
+	}
+	pfree(missing);
+	MemoryContextSwitchTo(old);
+}
+
+const uint8 *
+stbl_superfile_bytes(StblSuperfile *sf, uint64 offset, uint64 length)
+{
+	StblRange	range = {offset, length};
+	StblFetch  *fetch;
+	const uint8 *bytes;
+	StblError	err;
+
+	if (offset > sf->size || length > sf->size - offset)
+	{
+		stbl_fail(&err, STBL_ERR_CORRUPT, "it ends before byte " UINT64_FORMAT, offset + length);
+		stbl_superfile_throw(sf, &err);
+	}
+	if (sf->image != NULL)
+		return sf->image + offset;
+	if (length == 0)
+		return (const uint8 *) "";
+	if (fetch_of(sf, offset, length) == NULL)
+		stbl_superfile_want(sf, -1, &range, 1);
+	fetch = fetch_of(sf, offset, length);
+	bytes = stbl_fetch_bytes(fetch, offset, length, &err);
+	if (bytes == NULL)
+		throw_read(sf, &err);
+	return bytes;
+}
+
+void
+stbl_superfile_release(StblSuperfile *sf, int row_group)
+{
+	StblWant  **p = &sf->wants;
+
+	while (*p != NULL)
+	{
+		StblWant   *w = *p;
+
+		if (w->row_group != row_group)
+		{
+			p = &w->next;
+			continue;
+		}
+		*p = w->next;
+		stbl_fetch_free(w->fetch);
+		pfree(w);
+	}
+}
+
+uint64
+stbl_superfile_held(const StblSuperfile *sf)
+{
+	uint64		sum = sf->tail != NULL ? stbl_fetch_held(sf->tail) : 0;
+
+	for (StblWant *w = sf->wants; w != NULL; w = w->next)
+		sum += stbl_fetch_held(w->fetch);
+	return sum;
+}
+
+StblRange
+stbl_superfile_chunk(const StblSuperfile *sf, int row_group, int leaf)
+{
+	const StblPqChunk *chunk = &sf->meta->row_groups[row_group].chunks[leaf];
+
+	return (StblRange) {chunk->offset, chunk->length};
+}
+
+/* ---- columns ---- */
 
 static void
 decode(StblSuperfile *sf, int row_group, StblColumnRead *c, const uint8 *data)
@@ -127,19 +321,13 @@ decode(StblSuperfile *sf, int row_group, StblColumnRead *c, const uint8 *data)
 void
 stbl_superfile_read(StblSuperfile *sf, int row_group, int n, StblColumnRead *const *columns)
 {
-	const StblPqRowGroup *rg = &sf->meta->row_groups[row_group];
-	StblCall  **calls = palloc0(sizeof(StblCall *) * (n + 1));
-	char	   *key = stbl_table_key(sf->table, sf->path);
+	StblRange  *ranges = palloc(sizeof(StblRange) * (n + 1));
 
-	if (sf->image == NULL)
-		for (int i = 0; i < n; i++)
-			calls[i] = stbl_store_get_range(sf->table->store, key, rg->chunks[columns[i]->leaf].offset,
-											rg->chunks[columns[i]->leaf].length, 0);
 	for (int i = 0; i < n; i++)
-	{
-		decode(sf, row_group, columns[i],
-			   sf->image ? sf->image + rg->chunks[columns[i]->leaf].offset : read_range(sf, calls[i]));
-		if (calls[i] != NULL)
-			stbl_call_free(calls[i]);
-	}
+		ranges[i] = stbl_superfile_chunk(sf, row_group, columns[i]->leaf);
+	stbl_superfile_want(sf, -1, ranges, n);
+	for (int i = 0; i < n; i++)
+		decode(sf, row_group, columns[i], stbl_superfile_bytes(sf, ranges[i].offset, ranges[i].length));
+	stbl_superfile_release(sf, -1);
+	pfree(ranges);
 }

@@ -1,9 +1,18 @@
-/* Reading superfiles: footer and column chunks, from storage or from memory. */
+/*
+ * Reading superfiles: footer and byte ranges, from storage or from memory.
+ *
+ * A superfile is begun (its footer asked for), finished (the footer read),
+ * and then read in two steps as well: want() asks for ranges, bytes() waits
+ * for one.  What nobody has wanted before is fetched by bytes().
+ */
 #ifndef STBL_SUPERFILE_H
 #define STBL_SUPERFILE_H
 
 #include "delta/snapshot.h"
 #include "parquet/parquet.h"
+#include "store/fetch.h"
+
+struct StblWant;
 
 typedef struct StblSuperfile
 {
@@ -11,14 +20,52 @@ typedef struct StblSuperfile
 	char	   *path;
 	uint64_t	size;
 	const uint8_t *image;		/* the whole file in memory, or NULL */
-	StblPqMeta *meta;
+	StblPqMeta *meta;			/* NULL: not finished yet */
+
+	/* private to superfile.c */
+	struct MemoryContextData *cxt;
+	char	   *key;
+	StblFetch  *tail;			/* the footer, and what came with it */
+	uint64_t	tail_offset;
+	struct StblWant *wants;
 } StblSuperfile;
 
 /*
- * Opens a superfile and reads its footer; palloc'd in CurrentMemoryContext.
- * Throws XX001 where a superfile the manifest names is missing or broken.
+ * Begins a superfile: asks for its footer, or for all of it where it has at
+ * most `whole` bytes.  It lives in a context under CurrentMemoryContext.
  */
+extern StblSuperfile *stbl_superfile_begin(StblTable *table, const char *path, uint64_t size, const uint8_t *image,
+										   uint64_t whole);
+
+/* Reads the footer.  Throws XX001 where a superfile the manifest names is missing or broken. */
+extern void stbl_superfile_finish(StblSuperfile *sf);
+
+/* The same if it has come already; false where it has not, or is not sound: finish then tells why. */
+extern bool stbl_superfile_try_finish(StblSuperfile *sf);
+
+/* Begins and finishes. */
 extern StblSuperfile *stbl_superfile_open(StblTable *table, const char *path, uint64_t size, const uint8_t *image);
+
+/* Frees it, and takes back what is in flight. */
+extern void stbl_superfile_close(StblSuperfile *sf);
+
+/*
+ * Asks for ranges that will be wanted of a row group, those left out that
+ * have been asked for.  They are in memory, or on the way, until released.
+ */
+extern void stbl_superfile_want(StblSuperfile *sf, int row_group, const StblRange *ranges, int n);
+
+/* The bytes of a range, waiting for them; valid until its row group is released, or the next release of -1. */
+extern const uint8_t *stbl_superfile_bytes(StblSuperfile *sf, uint64_t offset, uint64_t length);
+
+/* Frees what was asked for of a row group; -1: what bytes() has fetched unasked. */
+extern void stbl_superfile_release(StblSuperfile *sf, int row_group);
+
+/* Bytes in memory or on the way. */
+extern uint64_t stbl_superfile_held(const StblSuperfile *sf);
+
+/* Where a column of a row group lies. */
+extern StblRange stbl_superfile_chunk(const StblSuperfile *sf, int row_group, int leaf);
 
 /*
  * A column of a row group to read.  All zero at first; vec keeps its memory

@@ -319,6 +319,13 @@ stbl_store_canonical_url(const StblStore *store)
 	return store->canonical;
 }
 
+bool
+stbl_store_is_local(const StblStore *store)
+{
+	/* by the place, so that a driver that wraps another counts as that one */
+	return strncmp(store->canonical, "file:", 5) == 0;
+}
+
 const StblStoreCounters *
 stbl_store_counters(const StblStore *store)
 {

@@ -509,6 +509,27 @@ stbl_await(StblCall *pub)
 	return pub->req.status;
 }
 
+bool
+stbl_call_is_done(StblCall *pub)
+{
+	Call	   *call = (Call *) pub;
+
+	step(call);
+	return call->phase == PHASE_DONE;
+}
+
+void
+stbl_store_poll(StblStore *store)
+{
+	bool		with_driver;
+
+	(void) step_all(store, 0, &with_driver);
+	if (!with_driver)
+		return;
+	store->driver->drive(store->handle, 0);
+	(void) step_all(store, 0, &with_driver);
+}
+
 static const char *
 verb(StblOp op)
 {

@@ -65,6 +65,9 @@ extern StblStore *stbl_store_view(StblStore *store, const char *root);
 extern const char *stbl_store_canonical_url(const StblStore *store);
 extern const StblStoreCounters *stbl_store_counters(const StblStore *store);
 
+/* Whether it is a directory of this machine, where a request costs no round trip. */
+extern bool stbl_store_is_local(const StblStore *store);
+
 /* Checks server or user options against a driver's lists, for the validator: throws HV00D. */
 extern void stbl_store_check_option(const char *url, const char *name, bool user_mapping);
 
@@ -85,6 +88,12 @@ extern StblCall *stbl_store_list(StblStore *store, const char *prefix, char deli
  * (TRANSIENT has become FAILED at the deadline).  Returns the status.
  */
 extern StblStatus stbl_await(StblCall *call);
+
+/* Whether a call is done; moves it on as far as that goes without waiting. */
+extern bool stbl_call_is_done(StblCall *call);
+
+/* Takes what has come for the calls of a store, and sends what can be sent, without waiting. */
+extern void stbl_store_poll(StblStore *store);
 
 /* Awaits, and throws unless the status is OK. */
 extern void stbl_await_ok(StblCall *call);

@@ -250,6 +250,8 @@ stbl_publish(StblPublish *p)
 	StblPublished result = STBL_PUBLISH_NOTHING;
 
 	memset(&p->err, 0, sizeof(p->err));
+	/* before interrupts are held for a deciding PUT that is the first write of all */
+	stbl_store_require(p->table->store);
 	MemoryContextSwitchTo(cxt);
 	for (int n_attempts = 0;; n_attempts++)
 	{

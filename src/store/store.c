@@ -349,8 +349,11 @@ static StblCall *
 submit(StblStore *store, StblOp op, const char *key, const void *data, size_t len, const char *etag,
 	   uint64 offset, uint64 length, char delimiter, const char *token, int64 deadline_us)
 {
-	Call	   *call = palloc0(sizeof(Call));
+	Call	   *call;
 
+	if (is_conditional(op))
+		stbl_store_require(store);
+	call = palloc0(sizeof(Call));
 	call->pub.store = store;
 	call->pub.known_us = store->clock_us;
 	call->pub.req.op = op;

@@ -122,12 +122,21 @@ typedef struct StblProbeRow
 {
 	const char *capability;		/* create-only, etag-CAS, range, list, delete */
 	bool		ok;
+	int			error_kind;		/* not ok, because a request failed: StblErrorKind; NONE: a verdict */
 	char		detail[256];
 } StblProbeRow;
 
 #define STBL_N_PROBES 5
 
 extern void stbl_store_probe(StblStore *store, StblProbeRow rows[STBL_N_PROBES]);
+
+/*
+ * To be called before the first write where a conditional one may not be
+ * submitted with interrupts served: submitting does it otherwise.  Throws
+ * 0A000 if the store fails the probe, or what keeps it from being tried;
+ * does nothing while interrupts are held.
+ */
+extern void stbl_store_require(StblStore *store);
 
 /*
  * Cluster-wide counters per root, in a few KB of shared memory (roots beyond

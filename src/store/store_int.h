@@ -6,6 +6,14 @@
 
 typedef struct StblStatSlot StblStatSlot;
 
+/* What is known of a store in this session (proof.c). */
+typedef enum StblProof
+{
+	STBL_PROOF_NONE = 0,
+	STBL_PROOF_PASSED,
+	STBL_PROOF_FAILED
+} StblProof;
+
 struct StblStore
 {
 	const StblStoreDriver *driver;
@@ -15,12 +23,17 @@ struct StblStore
 	StblStoreCounters counters;
 	StblStatSlot *slot;			/* of a view */
 	int64_t		clock_us;		/* newest time an answer has told */
+	StblProof	proof;
+	StblProbeRow failed;		/* proof FAILED: why */
 	bool		probed;
 	StblProbeRow probe[STBL_N_PROBES];
 };
 
 /* registry.c */
 extern const StblStoreDriver *stbl_store_driver(const char *url);
+
+/* proof.c: what a probe has found. */
+extern void stbl_proof_note(StblStore *base, const StblProbeRow *rows);
 
 /* stat.c */
 extern StblStatSlot *stbl_stat_slot(const char *root);

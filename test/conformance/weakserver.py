@@ -1,0 +1,225 @@
+"""An S3 store in memory that breaks one rule, each bucket another.
+
+Usage: weakserver.py
+Prints its port.  Ends with its standard input.
+
+	sound		all is right
+	racecreate	If-None-Match is checked first, and the write comes later
+	racematch	so is If-Match
+	nocreate	If-None-Match is ignored
+	nomatch		If-Match is ignored
+	upsert		If-Match on a missing object creates it (L40)
+	norange		the whole object is sent for any range
+	allkeys		a listing shows all keys, whatever prefix is asked for (L16)
+	nodelete	nobody may delete
+	notmine		nobody may do anything
+	busy		each request is answered 503
+	flaky		the first 30 requests are
+	lacking		conditional writes are not implemented
+
+GET /-/BUCKET tells "requests puts objects most": how many requests came, how
+many of them were PUTs, the keys that are there outside of the probe's folder,
+and how many PUTs of one key were under way at once at most.
+"""
+import hashlib
+import http.server
+import sys
+import threading
+import time
+import urllib.parse
+from email.utils import formatdate
+from xml.sax.saxutils import escape
+
+BREAKS_RACE = {"racecreate": "If-None-Match", "racematch": "If-Match"}
+
+
+class Bucket:
+    def __init__(self, name):
+        self.name = name
+        self.lock = threading.Lock()
+        self.objects = {}
+        self.under_way = {}
+        self.most = 0
+        self.requests = 0
+        self.puts = 0
+
+
+buckets = {}
+buckets_lock = threading.Lock()
+
+
+def bucket_of(name):
+    with buckets_lock:
+        return buckets.setdefault(name, Bucket(name))
+
+
+def etag(data):
+    return '"%s"' % hashlib.md5(data).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def log_message(self, *args):
+        pass
+
+    def reply(self, status, body=b"", **headers):
+        self.send_response_only(status)
+        self.send_header("Date", formatdate(usegmt=True))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        if not (self.command == "HEAD" and "Content_Length" in headers):
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.wfile.flush()
+
+    def error(self, status, code):
+        self.reply(status, ("<Error><Code>%s</Code><Message>as told</Message></Error>" % code).encode())
+
+    def begin(self):
+        """The bucket and the key; None where the bucket has nothing to say."""
+        url = urllib.parse.urlsplit(self.path)
+        parts = urllib.parse.unquote(url.path).split("/", 2)
+        self.query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
+        self.data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if parts[1] == "-":
+            b = bucket_of(parts[2])
+            keys = [k for k in b.objects if "_supertable_probe/" not in k]
+            self.reply(200, ("%d %d %d %d" % (b.requests, b.puts, len(keys), b.most)).encode())
+            return None
+        b = bucket_of(parts[1])
+        with b.lock:
+            b.requests += 1
+            b.puts += self.command == "PUT"
+            n = b.requests
+        if b.name == "busy" or (b.name == "flaky" and n <= 30):
+            self.error(503, "SlowDown")
+            return None
+        if b.name == "notmine":
+            self.error(403, "AccessDenied")
+            return None
+        self.bucket = b
+        self.key = parts[2] if len(parts) > 2 else ""
+        return b
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        b = self.begin()
+        if b is None:
+            return
+        if self.key == "":
+            self.list()
+            return
+        found = b.objects.get(self.key)
+        if found is None:
+            self.error(404, "NoSuchKey")
+            return
+        data, modified = found
+        headers = {"ETag": etag(data), "Last_Modified": formatdate(modified, usegmt=True)}
+        wanted = self.headers.get("Range")
+        if self.command == "HEAD":
+            self.reply(200, b"", Content_Length=str(len(data)), **headers)
+        elif wanted and b.name != "norange":
+            first, last = (int(x) for x in wanted[len("bytes="):].split("-"))
+            if first >= len(data):
+                self.reply(416, b"", Content_Range="bytes */%d" % len(data))
+                return
+            part = data[first:last + 1]
+            self.reply(206, part, Content_Range="bytes %d-%d/%d" % (first, first + len(part) - 1, len(data)), **headers)
+        else:
+            self.reply(200, data, **headers)
+
+    def list(self):
+        b = self.bucket
+        prefix = "" if b.name == "allkeys" else self.query.get("prefix", "")
+        delimiter = self.query.get("delimiter", "")
+        after = self.query.get("continuation-token", "")
+        limit = int(self.query.get("max-keys", 1000))
+        names = {}
+        for key in sorted(k for k in list(b.objects) if k.startswith(prefix)):
+            cut = key.find(delimiter, len(prefix)) if delimiter else -1
+            names[key[:cut + 1] if cut >= 0 else key] = cut >= 0
+        page = [n for n in names if n > after]
+        xml = "<ListBucketResult><IsTruncated>%s</IsTruncated>" % ("true" if len(page) > limit else "false")
+        if len(page) > limit:
+            xml += "<NextContinuationToken>%s</NextContinuationToken>" % escape(page[limit - 1])
+        for name in page[:limit]:
+            if names[name]:
+                xml += "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>" % escape(name)
+            else:
+                data, modified = b.objects[name]
+                xml += "<Contents><Key>%s</Key><Size>%d</Size><ETag>%s</ETag><LastModified>%s</LastModified></Contents>" % (
+                    escape(name), len(data), escape(etag(data)), time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(modified)))
+        self.reply(200, (xml + "</ListBucketResult>").encode())
+
+    def may_write(self):
+        b = self.bucket
+        found = b.objects.get(self.key)
+        if self.headers.get("If-None-Match") == "*" and b.name != "nocreate":
+            return found is None
+        wanted = self.headers.get("If-Match")
+        if wanted and b.name != "nomatch":
+            if found is None:
+                return b.name == "upsert"
+            return etag(found[0]) == wanted
+        return True
+
+    def do_PUT(self):
+        b = self.begin()
+        if b is None:
+            return
+        if b.name == "lacking" and (self.headers.get("If-Match") or self.headers.get("If-None-Match")):
+            self.error(501, "NotImplemented")
+            return
+        with b.lock:
+            b.under_way[self.key] = b.under_way.get(self.key, 0) + 1
+            b.most = max(b.most, b.under_way[self.key])
+        # long enough that all who are to meet do
+        time.sleep(0.02)
+        if b.name in BREAKS_RACE and self.headers.get(BREAKS_RACE[b.name]):
+            ok = self.may_write()
+            time.sleep(0.02)
+            if ok:
+                b.objects[self.key] = (self.data, time.time())
+        else:
+            with b.lock:
+                ok = self.may_write()
+                if ok:
+                    b.objects[self.key] = (self.data, time.time())
+        with b.lock:
+            b.under_way[self.key] -= 1
+        if ok:
+            self.reply(200, ETag=etag(self.data))
+        else:
+            self.error(412, "PreconditionFailed")
+
+    def do_DELETE(self):
+        b = self.begin()
+        if b is None:
+            return
+        if b.name == "nodelete":
+            self.error(403, "AccessDenied")
+            return
+        b.objects.pop(self.key, None)
+        self.reply(204)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+def main():
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_address[1], flush=True)
+    sys.stdin.read()
+
+
+main()

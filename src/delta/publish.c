@@ -302,30 +302,44 @@ stbl_publish(StblPublish *p)
 
 /* ---- conflicts ---- */
 
-/* Undecided mutations but own_id; palloc'd. */
-static StblGuard *
-prepared_guards(StblSnapshot *snapshot, const char *own_id, const char ***wal_ids, int *n_guards)
+StblUndecided *
+stbl_undecided(const StblSnapshot *snapshot)
 {
 	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
 	int			n;
 	StblDomain *domains = stbl_snapshot_domains(snapshot, STBL_GUARD_PREFIX, &n);
-	StblGuard  *guards = palloc(sizeof(StblGuard) * (n + 1));
+	StblUndecided *u = palloc(sizeof(StblUndecided));
 
-	*wal_ids = palloc(sizeof(char *) * (n + 1));
-	*n_guards = 0;
+	u->n = 0;
+	u->wal_ids = palloc(sizeof(char *) * (n + 1));
+	u->guards = palloc(sizeof(StblGuard) * (n + 1));
 	for (int i = 0; i < n; i++)
 	{
-		const char *wal_id = domains[i].domain + strlen(STBL_GUARD_PREFIX);
 		StblError	err;
 
-		if (own_id != NULL && strcmp(wal_id, own_id) == 0)
-			continue;
-		if (!stbl_guard_parse(mem, domains[i].configuration, &guards[*n_guards], &err))
+		if (!stbl_guard_parse(mem, domains[i].configuration, &u->guards[u->n], &err))
 			stbl_throw(&err);
-		if (guards[*n_guards].state == STBL_GUARD_PREPARED)
-			(*wal_ids)[(*n_guards)++] = wal_id;
+		if (u->guards[u->n].state == STBL_GUARD_PREPARED)
+			u->wal_ids[u->n++] = domains[i].domain + strlen(STBL_GUARD_PREFIX);
 	}
-	return guards;
+	return u;
+}
+
+/* Undecided mutations but own_id. */
+static StblUndecided *
+undecided_others(StblSnapshot *snapshot, const char *own_id)
+{
+	StblUndecided *u = stbl_undecided(snapshot);
+	int			n = 0;
+
+	for (int i = 0; i < u->n; i++)
+		if (own_id == NULL || strcmp(u->wal_ids[i], own_id) != 0)
+		{
+			u->guards[n] = u->guards[i];
+			u->wal_ids[n++] = u->wal_ids[i];
+		}
+	u->n = n;
+	return u;
 }
 
 static bool
@@ -364,13 +378,10 @@ guard_holds(StblTable *table, const StblGuard *guard, const StblFile *file, cons
 
 bool
 stbl_conflict_check(StblTable *table, StblSnapshot *snapshot, const char *path,
-					const roaring_bitmap_t *rows, const char *own_id, StblConflict *conflict)
+					const roaring_bitmap_t *rows, const char *own_id, StblUndecided **undecided, StblConflict *conflict)
 {
 	StblFile   *file = stbl_snapshot_file(snapshot, path);
 	const roaring_bitmap_t *gone;
-	const char **wal_ids;
-	StblGuard  *guards;
-	int			n;
 
 	memset(conflict, 0, sizeof(*conflict));
 	if (file == NULL)
@@ -384,23 +395,27 @@ stbl_conflict_check(StblTable *table, StblSnapshot *snapshot, const char *path,
 		conflict->kind = STBL_CONFLICT_CHANGED;
 		return false;
 	}
-	guards = prepared_guards(snapshot, own_id, &wal_ids, &n);
-	for (int i = 0; i < n; i++)
-		if (guard_holds(table, &guards[i], file, rows))
-			return !blame(conflict, &guards[i], wal_ids[i]);
+	if (*undecided == NULL)
+		*undecided = stbl_undecided(snapshot);
+	for (int i = 0; i < (*undecided)->n; i++)
+	{
+		const char *wal_id = (*undecided)->wal_ids[i];
+		const StblGuard *guard = &(*undecided)->guards[i];
+
+		if ((own_id == NULL || strcmp(wal_id, own_id) != 0) && guard_holds(table, guard, file, rows))
+			return !blame(conflict, guard, wal_id);
+	}
 	return true;
 }
 
 bool
 stbl_schema_is_held(StblSnapshot *snapshot, const char *own_id, StblConflict *conflict)
 {
-	const char **wal_ids;
-	int			n;
-	StblGuard  *guards = prepared_guards(snapshot, own_id, &wal_ids, &n);
+	StblUndecided *u = undecided_others(snapshot, own_id);
 
-	for (int i = 0; i < n; i++)
-		if (guards[i].columns.n_fields > 0)
-			return blame(conflict, &guards[i], wal_ids[i]);
+	for (int i = 0; i < u->n; i++)
+		if (u->guards[i].columns.n_fields > 0)
+			return blame(conflict, &u->guards[i], u->wal_ids[i]);
 	return false;
 }
 
@@ -430,9 +445,7 @@ bool
 stbl_truncate_check(StblTable *table, const StblSnapshot *seen, StblSnapshot *snapshot, const char *own_id,
 					StblConflict *conflict, const char **path)
 {
-	const char **wal_ids;
-	StblGuard  *guards;
-	int			n;
+	StblUndecided *u;
 
 	memset(conflict, 0, sizeof(*conflict));
 	for (StblFile *f = seen->first; f != NULL; f = f->next)
@@ -447,10 +460,10 @@ stbl_truncate_check(StblTable *table, const StblSnapshot *seen, StblSnapshot *sn
 		if (conflict->kind != STBL_CONFLICT_NONE)
 			return false;
 	}
-	guards = prepared_guards(snapshot, own_id, &wal_ids, &n);
-	for (int i = 0; i < n; i++)
-		if (guard_holds_any(&guards[i], seen))
-			return !blame(conflict, &guards[i], wal_ids[i]);
+	u = undecided_others(snapshot, own_id);
+	for (int i = 0; i < u->n; i++)
+		if (guard_holds_any(&u->guards[i], seen))
+			return !blame(conflict, &u->guards[i], u->wal_ids[i]);
 	return true;
 }
 

@@ -123,12 +123,24 @@ extern void stbl_version_drop(StblVersion *v);
  */
 extern void stbl_dv_place(StblMem *mem, const struct roaring_bitmap_s *bitmap, StblBuf *file, const char *uuid, StblDv *out);
 
+/* The undecided mutations of a snapshot: those with a PREPARED. */
+typedef struct StblUndecided
+{
+	int			n;
+	const char **wal_ids;
+	StblGuard  *guards;
+} StblUndecided;
+
+/* Reads them; palloc'd in CurrentMemoryContext.  Throws on a broken entry, which may be one. */
+extern StblUndecided *stbl_undecided(const StblSnapshot *snapshot);
+
 /*
  * Conflicts of rows of one superfile, all live where they were read, with a
  * snapshot: false if the superfile is live, none of the rows is in its
  * tombstones, and none in a PREPARED of a mutation other than own_id.
  * conflict tells which; its names live in CurrentMemoryContext, which inside a
- * build function is the attempt's.
+ * build function is the attempt's.  *undecided is NULL, or what an earlier
+ * check of the same snapshot has read.
  */
 typedef enum StblConflictKind
 {
@@ -147,7 +159,8 @@ typedef struct StblConflict
 } StblConflict;
 
 extern bool stbl_conflict_check(StblTable *table, StblSnapshot *snapshot, const char *path,
-								const struct roaring_bitmap_s *rows, const char *own_id, StblConflict *conflict);
+								const struct roaring_bitmap_s *rows, const char *own_id, StblUndecided **undecided,
+								StblConflict *conflict);
 
 /* Whether an undecided mutation other than own_id changes the schema: a conflict for one that would change it too. */
 extern bool stbl_schema_is_held(StblSnapshot *snapshot, const char *own_id, StblConflict *conflict);

@@ -6,7 +6,8 @@
  * until supertable.retry_deadline, and the resolution of unknown outcomes:
  * a conditional PUT without an answer is read back and its bytes compared.
  * That decides, because no two conditional PUTs of ours carry the same bytes
- * (version_id, revision, or a name that is a new uuid):
+ * (version_id, revision, or a name that is a new uuid), but for those that
+ * complete a request, where it does not matter whose they are:
  *
  *	 PUT_NEW    the same bytes are there: OK; others: PRECONDITION; nothing:
  *				the same request is sent again (a late first copy then meets

@@ -152,6 +152,7 @@ check_base(StblVersion *v, CommitArg *arg)
 	StblTxnTable *tt = arg->tt;
 	StblSnapshot *base = stbl_version_base(v);
 	StblTruncation *t = stbl_txn_truncation(tt);
+	StblUndecided *undecided = NULL;
 
 	if (tt->table_id != NULL && (!stbl_snapshot_exists(base) || strcmp(base->metadata.id, tt->table_id) != 0))
 		arg->replaced = true;
@@ -177,7 +178,7 @@ check_base(StblVersion *v, CommitArg *arg)
 		if (f->is_own || f->last_mark < 0 || stbl_txn_file_truncated(tt, f))
 			continue;
 		if (!stbl_conflict_check(tt->table, base, f->path, f->deleted,
-								 tt->wal_id[0] ? tt->wal_id : NULL, &arg->conflict))
+								 tt->wal_id[0] ? tt->wal_id : NULL, &undecided, &arg->conflict))
 		{
 			arg->conflict_path = f->path;
 			keep_coordinator(tt, &arg->conflict);

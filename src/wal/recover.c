@@ -24,10 +24,24 @@
  *	 request, lease of another that has not expired			nothing
  *	 request, payload wrong									left, quarantined
  *	 request, a target PREPARED by an undecided mutation	nothing
- *	 request												leased, published
+ *	 request												published
+ *
+ * A request with a payload is leased first, by the write that says APPENDED.
+ * One without (a DELETE; an UPDATE that will be rolled back) has nothing to
+ * say before its version, and is not written to: what keeps two sweeps from
+ * carrying it out twice is the version's own create-only PUT.  Both read the
+ * snapshot, then the document, then put the version right after that
+ * snapshot; who comes second meets APPLIED, or a COMPLETE document where that
+ * entry has gone again.  A lease would only have spared the second the way
+ * there, at the price of a write for each document.
  *
  * Every step may be the last: what is left then is a state of the table
  * above, and the next sweep goes on from it.
+ *
+ *	 died after						leaves, for the next sweep
+ *	 the lease						a request whose lease runs out
+ *	 a version, or its PUT only		APPLIED in the manifest, or nothing
+ *	 some documents' COMPLETE		these COMPLETE, the others APPLIED
  */
 #include "postgres.h"
 
@@ -79,6 +93,7 @@ typedef struct Sweep
 	char	   *lease_owner;
 	int64		clock_offset_us;	/* leases are by the store's clock, which all clusters share */
 	int64		deadline_us;	/* of requests to storage; 0: the setting's */
+	int64		read_at;		/* newest version before the batch's documents were read */
 } Sweep;
 
 static int64
@@ -108,6 +123,7 @@ read_items(Sweep *s, Item *items, int n)
 
 	for (int i = 0; i < n; i++)
 		ids[i] = items[i].wal_id;
+	s->read_at = s->table->current->version;
 	stbl_docs_read(s->table, mem, ids, n, docs, status, errs, s->deadline_us);
 	for (int i = 0; i < n; i++)
 	{
@@ -119,7 +135,7 @@ read_items(Sweep *s, Item *items, int n)
 		item->err = errs[i];
 		item->was_intent = status[i] == STBL_ST_OK && docs[i].doc.state == STBL_INTENT && docs[i].doc.op_kind != STBL_DELETE;
 		item->request.doc = &item->doc;
-		item->request.read_at = -2;
+		item->request.read_at = s->read_at;
 		strlcpy(item->doc.doc.wal_id, item->wal_id, sizeof(item->doc.doc.wal_id));
 		item->has_guard = config != NULL;
 		if (config != NULL && !stbl_guard_parse(mem, config, &item->guard, &item->err))
@@ -491,9 +507,10 @@ examine_requests(Sweep *s, Item *items, int n)
 	Item	  **which = palloc(sizeof(Item *) * (n + 1));
 	int			k = open_requests(items, n, works, which);
 	StblSnapshot *base = s->table->current;
+	StblUndecided *undecided = NULL;
 
 	for (int i = 0; i < k; i++)
-		works[i]->end = stbl_request_resolve(s->table, base, works[i]);
+		works[i]->end = stbl_request_resolve(s->table, base, works[i], &undecided);
 	verify_payloads(s, works, k, base);
 	for (int i = 0; i < k; i++)
 	{
@@ -511,8 +528,9 @@ examine_requests(Sweep *s, Item *items, int n)
 }
 
 /*
- * Takes the lease of each request, all in flight.  Its payload has been
- * verified, so the same write says APPENDED.
+ * Takes the lease of each request that has a payload, all in flight.  It has
+ * been verified, so the same write says APPENDED.  What the document says is
+ * known as of this write.
  */
 static void
 take_leases(Sweep *s, Item *items, int n)
@@ -527,18 +545,23 @@ take_leases(Sweep *s, Item *items, int n)
 		StblStateDoc *doc = &which[i]->doc.doc;
 
 		stbl_request_reset(works[i]);
+		if (!works[i]->has_file)
+			continue;
 		doc->has_lease = true;
 		doc->lease.owner = s->lease_owner;
 		doc->lease.acquired_us = store_now_us(s);
 		doc->lease.expires_us = doc->lease.acquired_us + s->options->lease_us;
-		if (works[i]->has_file)
-			doc->state = STBL_APPENDED;
+		doc->state = STBL_APPENDED;
 		calls[i] = stbl_doc_update(s->table, &which[i]->doc, s->deadline_us);
 	}
 	for (int i = 0; i < k; i++)
 	{
 		works[i]->end = STBL_REQ_READY;
-		if (stbl_doc_finish(calls[i], &which[i]->doc) != STBL_ST_OK)
+		if (calls[i] == NULL)
+			continue;
+		if (stbl_doc_finish(calls[i], &which[i]->doc) == STBL_ST_OK)
+			works[i]->read_at = s->table->current->version;
+		else
 		{
 			s->report->n_cas_lost++;
 			which[i]->action = DO_NOTHING;

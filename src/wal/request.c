@@ -176,20 +176,25 @@ load_target_tombstones(StblTable *table, StblSnapshot *base, StblStateDoc *doc)
 
 /* Whether an undecided mutation has any of the rows PREPARED. */
 static bool
-is_held(StblTable *table, StblSnapshot *base, const char *wal_id, List *claims)
+is_held(StblTable *table, StblSnapshot *base, const char *wal_id, StblUndecided **undecided, List *claims)
 {
 	MemoryContext outer = CurrentMemoryContext;
-	MemoryContext cxt = AllocSetContextCreate(outer, "supertable conflict check", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext cxt;
 	bool		held = false;
 	ListCell   *lc;
 
+	if (*undecided == NULL)
+		*undecided = stbl_undecided(base);
+	if ((*undecided)->n == 0)
+		return false;
+	cxt = AllocSetContextCreate(outer, "supertable conflict check", ALLOCSET_DEFAULT_SIZES);
 	foreach(lc, claims)
 	{
 		Claim	   *claim = lfirst(lc);
 		StblConflict conflict;
 
 		MemoryContextSwitchTo(cxt);
-		held = held || (!stbl_conflict_check(table, base, claim->path, claim->rows, wal_id, &conflict) &&
+		held = held || (!stbl_conflict_check(table, base, claim->path, claim->rows, wal_id, undecided, &conflict) &&
 						conflict.kind == STBL_CONFLICT_PREPARED);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(cxt);
@@ -212,7 +217,7 @@ count_outcome(StblRequestWork *work, const StblProgress *p)
  * of the same version delete; the rows to delete are added to mine.
  */
 static StblRequestEnd
-resolve(StblTable *table, StblSnapshot *base, StblRequestWork *work, List *others, List **mine)
+resolve(StblTable *table, StblSnapshot *base, StblRequestWork *work, StblUndecided **undecided, List *others, List **mine)
 {
 	StblStateDoc *doc = &work->doc->doc;
 	bool		gone = false;
@@ -257,7 +262,7 @@ resolve(StblTable *table, StblSnapshot *base, StblRequestWork *work, List *other
 		work->n_tombstoned = 0;
 		return STBL_REQ_ROLLED_BACK;
 	}
-	return *mine != NIL && is_held(table, base, doc->wal_id, *mine) ? STBL_REQ_HELD : STBL_REQ_DESCRIBED;
+	return *mine != NIL && is_held(table, base, doc->wal_id, undecided, *mine) ? STBL_REQ_HELD : STBL_REQ_DESCRIBED;
 }
 
 typedef struct ResolveArg
@@ -265,6 +270,7 @@ typedef struct ResolveArg
 	StblTable  *table;
 	StblSnapshot *base;
 	StblRequestWork *work;
+	StblUndecided **undecided;
 	List	   *others;
 	List	   *mine;
 	StblRequestEnd end;
@@ -275,13 +281,13 @@ resolve_it(void *arg_p)
 {
 	ResolveArg *a = arg_p;
 
-	a->end = resolve(a->table, a->base, a->work, a->others, &a->mine);
+	a->end = resolve(a->table, a->base, a->work, a->undecided, a->others, &a->mine);
 }
 
 StblRequestEnd
-stbl_request_resolve(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work)
+stbl_request_resolve(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work, StblUndecided **undecided)
 {
-	ResolveArg	arg = {table, snapshot, work, NIL, NIL, STBL_REQ_QUARANTINED};
+	ResolveArg	arg = {table, snapshot, work, undecided, NIL, NIL, STBL_REQ_QUARANTINED};
 
 	return stbl_survive(resolve_it, &arg, &work->err) ? arg.end : STBL_REQ_QUARANTINED;
 }
@@ -432,10 +438,10 @@ look_at_guard(PublishArg *arg, StblVersion *v, StblRequestWork *w)
 }
 
 static void
-consider(StblVersion *v, PublishArg *arg, StblRequestWork *w, List **claims)
+consider(StblVersion *v, PublishArg *arg, StblRequestWork *w, StblUndecided **undecided, List **claims)
 {
 	StblSnapshot *base = stbl_version_base(v);
-	ResolveArg	resolve_arg = {arg->table, base, w, *claims, NIL, STBL_REQ_QUARANTINED};
+	ResolveArg	resolve_arg = {arg->table, base, w, undecided, *claims, NIL, STBL_REQ_QUARANTINED};
 	MemoryContext old;
 	ListCell   *lc;
 
@@ -478,6 +484,7 @@ static StblBuild
 build_requests(StblVersion *v, void *arg_p)
 {
 	PublishArg *arg = arg_p;
+	StblUndecided *undecided = NULL;
 	List	   *claims = NIL;
 	bool		any = false;
 
@@ -502,7 +509,7 @@ build_requests(StblVersion *v, void *arg_p)
 	for (int i = 0; i < arg->n; i++)
 	{
 		if (arg->works[i]->end == STBL_REQ_READY)
-			consider(v, arg, arg->works[i], &claims);
+			consider(v, arg, arg->works[i], &undecided, &claims);
 		any = any || arg->works[i]->end == STBL_REQ_DESCRIBED;
 	}
 	if (!any)
@@ -523,9 +530,8 @@ stbl_requests_publish(StblTable *table, StblRequestWork **works, int n, int64 de
 	p.build = build_requests;
 	p.arg = &arg;
 	p.operation = "RECOVER";
-	p.refresh_first = true;
 	p.deadline_us = deadline_us;
-	for (;;)
+	for (;; p.refresh_first = true)
 		switch (stbl_publish(&p))
 		{
 			case STBL_PUBLISHED:
@@ -548,6 +554,11 @@ stbl_requests_publish(StblTable *table, StblRequestWork **works, int n, int64 de
 		}
 }
 
+/*
+ * Where no lease tells them apart two sweeps may write the same bytes.  Who
+ * had no answer and takes the other's for its own is not wrong about what the
+ * document says.
+ */
 void
 stbl_requests_complete(StblTable *table, StblRequestWork **works, int n, int64 deadline_us)
 {

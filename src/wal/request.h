@@ -2,12 +2,13 @@
 #ifndef STBL_WAL_REQUEST_H
 #define STBL_WAL_REQUEST_H
 
+#include "delta/publish.h"
 #include "wal/settle.h"
 
 typedef enum StblRequestEnd
 {
 	STBL_REQ_OPEN,				/* not decided yet in this sweep */
-	STBL_REQ_READY,				/* leased and verified: to be published */
+	STBL_REQ_READY,				/* verified, and leased where it has a payload: to be published */
 	STBL_REQ_DESCRIBED,			/* in the version at hand */
 	STBL_REQ_PUBLISHED,			/* visible now, or nothing to publish: document to be completed */
 	STBL_REQ_ROLLED_BACK,		/* an UPDATE's target is gone: document to be completed so */
@@ -45,7 +46,11 @@ extern void stbl_requests_verify(StblTable *table, StblSnapshot *snapshot, StblR
  */
 extern void stbl_requests_check_age(StblTable *table, StblRequestWork **works, int n, int64_t deadline_us);
 
-/* Publishes all that are READY in one version (again, as long as others take the slot). */
+/*
+ * Publishes all that are READY in one version, right after table->current
+ * (again, as long as others take the slot).  A document is read again where
+ * its read_at is another version than the one published on.
+ */
 extern void stbl_requests_publish(StblTable *table, StblRequestWork **works, int n, int64_t deadline_us);
 
 /* Brings the documents of PUBLISHED and ROLLED_BACK ones to COMPLETE, in flight. */
@@ -54,9 +59,10 @@ extern void stbl_requests_complete(StblTable *table, StblRequestWork **works, in
 /*
  * What the targets of a request are in a snapshot: DESCRIBED (to be
  * published), ROLLED_BACK, HELD or QUARANTINED.  Changes nothing but the
- * document in memory.
+ * document in memory.  undecided as for stbl_conflict_check.
  */
-extern StblRequestEnd stbl_request_resolve(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work);
+extern StblRequestEnd stbl_request_resolve(StblTable *table, StblSnapshot *snapshot, StblRequestWork *work,
+										   StblUndecided **undecided);
 
 /* Takes back what resolving has changed in the document. */
 extern void stbl_request_reset(StblRequestWork *work);

@@ -171,7 +171,16 @@ scenario(name => 'abort after PREPARED', setup => $rows, state => $both, told =>
 	script => "BEGIN; INSERT INTO heap VALUES ('a', 'b'); UPDATE T SET v = 'new' WHERE id <= 3; UPDATE U SET v = 'new' WHERE id = 1;\n\\! $psql -c \"UPDATE U SET v = 'other' WHERE id = 1\"\nCOMMIT",
 	before => '10,55,0 10,55,0 0', after => '10,55,0 10,55,0 0');
 
-# A sweep over an owed mutation, an undecided one, and a request.
+# A sweep over an owed mutation, an undecided one, and two requests: one that
+# is leased for its payload, one that is published without a word before.
+sql($node, "CREATE FOREIGN TABLE payload (id int, v text) SERVER lake OPTIONS (path 'payload'); INSERT INTO payload VALUES (9, 'new')");
+my ($payload) = glob "$lake/payload/seg-*.parquet";
+sub request
+{
+	my ($t, $id, $op, $row, $uuid) = @_;
+	write_file(doc_path($node, $t, $id), sprintf('{"wal_id":"%s","schema_version":1,"op_kind":"%s","state":"INTENT","created_at":"2026-01-01T00:00:00Z","lease":null,"predicate_repr":"","target_ids":["%032x"],"new_row_count":null,"new_row_content_hash":null,"preallocated_superfile_id":%s,"minted_id_spans":null,"tombstone_progress":[{"target_id":"%032x","outcome":"PENDING","tombstoned_in_superfile":null}]}',
+		$id, $op, $row, $uuid ? qq("$uuid") : 'null', $row));
+}
 scenario(name => 'recovery sweep', setup => $rows, state => $both, always => 1,
 	prepare => sub {
 		my ($t) = @_;
@@ -181,11 +190,13 @@ scenario(name => 'recovery sweep', setup => $rows, state => $both, always => 1,
 		# undecided: dies right after PREPARED
 		run_session(faults(3, 'write', 'kill_after') . "BEGIN; INSERT INTO heap VALUES ('a', 'b'); UPDATE $t SET v = 'lost' WHERE id = 4; COMMIT");
 		wait_up($node);
-		my $id = sprintf '%032x', 0x7000 + $seq;
-		write_file(doc_path($node, $t, $id), sprintf('{"wal_id":"%s","schema_version":1,"op_kind":"DELETE","state":"INTENT","created_at":"2026-01-01T00:00:00Z","lease":null,"predicate_repr":"","target_ids":["%032x"],"new_row_count":null,"new_row_content_hash":null,"preallocated_superfile_id":null,"minted_id_spans":null,"tombstone_progress":[{"target_id":"%032x","outcome":"PENDING","tombstoned_in_superfile":null}]}', $id, 9, 9));
+		request($t, sprintf('%032x', 0x7000 + $seq), 'DELETE', 9);
+		my $uuid = sprintf '0f0f0f0f-0000-4000-8000-%012x', $seq;
+		write_file("$lake/$t/seg-$uuid.parquet", read_file($payload));
+		request($t, sprintf('%032x', 0x60000 + $seq), 'UPDATE', 8, $uuid);
 	},
 	lease => 0.2,
-	script => "SELECT supertable_recover('T', lease => interval '0.2 s')", before => '9,45,3 10,55,0 1', after => '9,45,3 10,55,0 1');
+	script => "SELECT supertable_recover('T', lease => interval '0.2 s')", before => '9,45,4 10,55,0 1', after => '9,45,4 10,55,0 1');
 
 # A gc that dies anywhere leaves nothing that the next one does not take, and
 # takes nothing that is needed: orphans, superfiles and log that are old,

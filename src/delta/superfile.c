@@ -44,6 +44,7 @@ typedef struct StblWant
 {
 	int			row_group;		/* -1: nobody had asked before */
 	StblFetch  *fetch;
+	bool		is_read;		/* some of it */
 	struct StblWant *next;
 } StblWant;
 
@@ -182,13 +183,16 @@ stbl_superfile_close(StblSuperfile *sf)
 /* ---- ranges ---- */
 
 static StblFetch *
-fetch_of(const StblSuperfile *sf, uint64 offset, uint64 length)
+fetch_of(const StblSuperfile *sf, uint64 offset, uint64 length, bool is_read)
 {
 	if (sf->tail != NULL && stbl_fetch_covers(sf->tail, offset, length))
 		return sf->tail;
 	for (StblWant *w = sf->wants; w != NULL; w = w->next)
 		if (stbl_fetch_covers(w->fetch, offset, length))
+		{
+			w->is_read = w->is_read || is_read;
 			return w->fetch;
+		}
 	return NULL;
 }
 
@@ -205,7 +209,7 @@ stbl_superfile_want(StblSuperfile *sf, int row_group, const StblRange *ranges, i
 	old = MemoryContextSwitchTo(sf->cxt);
 	missing = palloc(sizeof(StblRange) * (n + 1));
 	for (int i = 0; i < n; i++)
-		if (ranges[i].length > 0 && fetch_of(sf, ranges[i].offset, ranges[i].length) == NULL)
+		if (ranges[i].length > 0 && fetch_of(sf, ranges[i].offset, ranges[i].length, false) == NULL)
 			missing[n_missing++] = ranges[i];
 	if (n_missing > 0)
 	{
@@ -236,33 +240,39 @@ stbl_superfile_bytes(StblSuperfile *sf, uint64 offset, uint64 length)
 		return sf->image + offset;
 	if (length == 0)
 		return (const uint8 *) "";
-	if (fetch_of(sf, offset, length) == NULL)
+	fetch = fetch_of(sf, offset, length, true);
+	if (fetch == NULL)
+	{
 		stbl_superfile_want(sf, -1, &range, 1);
-	fetch = fetch_of(sf, offset, length);
+		fetch = fetch_of(sf, offset, length, true);
+	}
 	bytes = stbl_fetch_bytes(fetch, offset, length, &err);
 	if (bytes == NULL)
 		throw_read(sf, &err);
 	return bytes;
 }
 
-void
+bool
 stbl_superfile_release(StblSuperfile *sf, int row_group)
 {
 	StblWant  **p = &sf->wants;
+	bool		all_read = true;
 
 	while (*p != NULL)
 	{
 		StblWant   *w = *p;
 
-		if (w->row_group != row_group)
+		if (w->row_group >= row_group)
 		{
 			p = &w->next;
 			continue;
 		}
 		*p = w->next;
+		all_read = all_read && w->is_read;
 		stbl_fetch_free(w->fetch);
 		pfree(w);
 	}
+	return all_read;
 }
 
 uint64
@@ -328,6 +338,6 @@ stbl_superfile_read(StblSuperfile *sf, int row_group, int n, StblColumnRead *con
 	stbl_superfile_want(sf, -1, ranges, n);
 	for (int i = 0; i < n; i++)
 		decode(sf, row_group, columns[i], stbl_superfile_bytes(sf, ranges[i].offset, ranges[i].length));
-	stbl_superfile_release(sf, -1);
+	(void) stbl_superfile_release(sf, 0);
 	pfree(ranges);
 }

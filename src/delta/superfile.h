@@ -55,11 +55,14 @@ extern void stbl_superfile_close(StblSuperfile *sf);
  */
 extern void stbl_superfile_want(StblSuperfile *sf, int row_group, const StblRange *ranges, int n);
 
-/* The bytes of a range, waiting for them; valid until its row group is released, or the next release of -1. */
+/* The bytes of a range, waiting for them; valid until its row group, or any, is released. */
 extern const uint8_t *stbl_superfile_bytes(StblSuperfile *sf, uint64_t offset, uint64_t length);
 
-/* Frees what was asked for of a row group; -1: what bytes() has fetched unasked. */
-extern void stbl_superfile_release(StblSuperfile *sf, int row_group);
+/*
+ * Frees what was asked for of row groups before this one, and what bytes()
+ * has fetched unasked.  False if some was never read.
+ */
+extern bool stbl_superfile_release(StblSuperfile *sf, int row_group);
 
 /* Bytes in memory or on the way. */
 extern uint64_t stbl_superfile_held(const StblSuperfile *sf);

@@ -12,6 +12,7 @@
 
 #include "common/compat.h"
 #include "common/pgmem.h"
+#include "fdw/ahead.h"
 #include "fdw/fdw.h"
 #include "fdw/source.h"
 
@@ -62,6 +63,12 @@ not_truncated(const StblSource *s, StblFile *f)
 	return f;
 }
 
+StblFile *
+stbl_source_following(const StblSource *s, const StblFile *f)
+{
+	return not_truncated(s, f->next);
+}
+
 StblSource *
 stbl_source_new(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
 				List *descriptions, List *expr_states, ExprContext *econtext)
@@ -97,6 +104,7 @@ stbl_source_open(StblSource *s, StblSnapshot *snapshot)
 	s->snapshot = snapshot;
 	s->next_file = snapshot->first;
 	set_up_columns(s);
+	stbl_ahead_begin(s);
 	MemoryContextSwitchTo(old);
 }
 
@@ -195,11 +203,12 @@ close_current(StblSource *s)
 }
 
 static void
-open_superfile(StblSource *s, const char *path, uint64 size, const uint8 *image)
+open_superfile(StblSource *s, StblSuperfile *sf)
 {
 	StblError	err;
 
-	s->sf = stbl_superfile_open(s->table, path, size, image);
+	stbl_superfile_finish(sf);
+	s->sf = sf;
 	for (int i = 0; i < s->n_columns; i++)
 	{
 		StblSourceColumn *c = &s->columns[i];
@@ -210,16 +219,19 @@ open_superfile(StblSource *s, const char *path, uint64 size, const uint8 *image)
 	s->n_superfiles_read++;
 }
 
-/* Whether the log's statistics leave a superfile in question. */
-static bool
-file_may_pass(StblSource *s, StblFile *f)
+bool
+stbl_source_file_may_pass(StblSource *s, StblFile *f, MemoryContext cxt)
 {
+	StblJson   *at_hand = s->stats;
+	bool		may;
 	StblError	err;
 
 	if (s->filter == NULL || f->stats == NULL)
 		return true;
-	s->stats = stbl_json_parse(stbl_mem_in(s->file_cxt), f->stats, strlen(f->stats), &err);
-	return s->stats == NULL || stbl_filter_may_pass(s->filter, file_bounds, s);
+	s->stats = stbl_json_parse(stbl_mem_in(cxt), f->stats, strlen(f->stats), &err);
+	may = s->stats == NULL || stbl_filter_may_pass(s->filter, file_bounds, s);
+	s->stats = at_hand;
+	return may;
 }
 
 /* Positions of a superfile that the statement does not see; NULL: none. */
@@ -256,7 +268,7 @@ take_file(StblSource *s, StblFile *f)
 	close_current(s);
 	old = MemoryContextSwitchTo(s->file_cxt);
 	s->file_no = stbl_txn_file_no(s->tt, f);
-	may = file_may_pass(s, f);
+	may = stbl_source_file_may_pass(s, f, s->file_cxt);
 	if (may)
 		s->hidden = hidden_of(s, f);
 	else
@@ -275,7 +287,7 @@ open_file(StblSource *s, StblFile *f)
 							 roaring_bitmap_get_cardinality(s->hidden) >= (uint64) f->n_rows))
 		return false;
 	old = MemoryContextSwitchTo(s->file_cxt);
-	open_superfile(s, f->path, f->size, NULL);
+	open_superfile(s, s->ahead != NULL ? stbl_ahead_open(s, f) : stbl_superfile_begin(s->table, f->path, f->size, NULL, 0));
 	MemoryContextSwitchTo(old);
 	return true;
 }
@@ -347,7 +359,7 @@ next_own(StblSource *s)
 	if (part->batch == NULL)
 	{
 		old = MemoryContextSwitchTo(s->file_cxt);
-		open_superfile(s, part->path, part->size, part->image);
+		open_superfile(s, stbl_superfile_begin(s->table, part->path, part->size, part->image, 0));
 		MemoryContextSwitchTo(old);
 		return true;
 	}
@@ -416,7 +428,7 @@ advance_shared(StblSource *s)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		stbl_shared_claim(s, &file, &group);
+		stbl_ahead_claim(s, &file, &group);
 		if (file >= s->n_shared)
 		{
 			close_current(s);
@@ -502,6 +514,8 @@ load_columns(StblSource *s, bool for_filter)
 	StblColumnRead **reads = palloc(sizeof(StblColumnRead *) * (s->n_columns + 1));
 	int			n = 0;
 
+	if (s->ahead != NULL)
+		stbl_ahead_load(s);
 	for (int i = 0; i < s->n_columns; i++)
 	{
 		StblSourceColumn *c = &s->columns[i];
@@ -593,6 +607,8 @@ stbl_source_select(StblSource *s)
 		s->n_selected = stbl_filter_select(s->filter, tested_column, s, s->hidden != NULL ? rows : NULL, n, rows);
 		MemoryContextSwitchTo(old);
 		s->n_rows_removed += n - s->n_selected;
+		if (s->ahead != NULL && s->sf != NULL)
+			stbl_ahead_note(s, s->n_selected > 0);
 	}
 	s->selected = s->n_selected < s->n_rows ? rows : NULL;
 	return s->n_selected;
@@ -626,6 +642,8 @@ void
 stbl_source_restart(StblSource *s)
 {
 	close_current(s);
+	if (s->ahead != NULL)
+		stbl_ahead_reset(s);
 	s->next_file = not_truncated(s, s->snapshot->first);
 	s->next_part = 0;
 	s->at_shared = -1;

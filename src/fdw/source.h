@@ -66,6 +66,7 @@ typedef struct StblSource
 	/* private to source.c and shared.c */
 	Relation	rel;
 	Bitmapset  *wanted;
+	struct StblAhead *ahead;	/* what is asked for in advance (ahead.h), or NULL */
 	struct StblShared *shared;	/* the part that parallel processes share, or NULL */
 	uint32		n_shared;
 	StblFile  **shared_files;
@@ -142,6 +143,16 @@ extern void stbl_source_end(StblSource *s);
 
 /* The bounds of a column in the row group, or whole superfile, at hand. */
 extern void stbl_source_bounds(StblSource *s, const StblSourceColumn *c, StblBounds *bounds);
+
+/* ---- for ahead.c ---- */
+
+typedef struct StblAhead StblAhead;
+
+/* The superfile that comes after one. */
+extern StblFile *stbl_source_following(const StblSource *s, const StblFile *f);
+
+/* Whether the log's statistics leave a superfile in question; what it needs is allocated in cxt. */
+extern bool stbl_source_file_may_pass(StblSource *s, StblFile *f, MemoryContext cxt);
 
 /* ---- parallel scans (shared.c) ---- */
 

@@ -322,8 +322,7 @@ stbl_store_canonical_url(const StblStore *store)
 bool
 stbl_store_is_local(const StblStore *store)
 {
-	/* by the place, so that a driver that wraps another counts as that one */
-	return strncmp(store->canonical, "file:", 5) == 0;
+	return store->driver == &stbl_file_driver;
 }
 
 const StblStoreCounters *

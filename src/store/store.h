@@ -66,7 +66,7 @@ extern StblStore *stbl_store_view(StblStore *store, const char *root);
 extern const char *stbl_store_canonical_url(const StblStore *store);
 extern const StblStoreCounters *stbl_store_counters(const StblStore *store);
 
-/* Whether it is a directory of this machine, where a request costs no round trip. */
+/* Whether it is a directory, where a request costs no round trip. */
 extern bool stbl_store_is_local(const StblStore *store);
 
 /* Checks server or user options against a driver's lists, for the validator: throws HV00D. */

@@ -1,7 +1,7 @@
 /*
  * Reading the log: what is new, or all of it.
  *
- * Refresh, with a snapshot of version n cached, sends two requests at once:
+ * Refresh, with a snapshot of version n cached, asks in one round trip:
  *
  *	HEAD n		is it still the object we know (same etag)?
  *	GET n + 1	is there more?
@@ -11,8 +11,29 @@
  * there, it and what follows is read, more and more versions at a time, until
  * one is missing.
  *
- * Reading from the start takes a checkpoint, then the versions after it.
- * _last_checkpoint is only a hint.  What it says is used if
+ * GET n + 1 alone would not do.  That it finds nothing proves that nothing
+ * came after n only if n is still there: a table that was dropped, after
+ * other versions had come, has lost n + 1 as well, and so has a folder that
+ * was emptied by hand.
+ *
+ * On a network one request asks for both: LIST of the names that begin as n
+ * and n + 1 do, ten of them as a rule.  It shows n, with the size and time
+ * that its GET has told, and no n + 1.  This rests on promise S6 of
+ * supertable_storage.h: a listing shows every PUT and DELETE that was answered
+ * before it began, as those of S3, Azure and Google do.  A listing knows no
+ * etag: where size or time differ, or were not told (after a PUT of our own),
+ * HEAD and GET decide.  Size and time being the same, for another object of
+ * this name, would take a folder that was emptied and filled up to version n
+ * within the second in which n was written.  A listing costs more than HEAD
+ * and GET, and what it shows is still to be fetched, so it is left where the
+ * last look found something new.  On a directory it would read the whole
+ * folder.
+ *
+ * Reading from the start takes a checkpoint and the versions after it, in two
+ * round trips: first the listing, then all that it names, and the version
+ * that should not be there yet, together.  Where the listing has several
+ * pages _last_checkpoint, asked for beside the first, is tried before the
+ * others.  It is only a hint.  What it says is used if
  *
  *	1. the checkpoint it names can be read, and
  *	2. some version after it was found, or its own version still exists, looked
@@ -34,7 +55,8 @@
 #include "delta/log.h"
 #include "delta/snapshot_int.h"
 
-#define MAX_IN_FLIGHT 32
+#define MAX_IN_FLIGHT 64
+#define AFTER_HINT 16
 #define LOAD_ATTEMPTS 3
 #define MAX_PARTS 100000
 
@@ -69,6 +91,15 @@ check_actions(StblMem *mem, const StblActions *actions, const char *key)
 		stbl_throw_object(&err, key);
 }
 
+/* What the object of the newest version is known by. */
+static void
+note_newest(StblTable *table, const StblCall *call)
+{
+	strlcpy(table->newest_etag, call->req.new_etag, sizeof(table->newest_etag));
+	table->newest_size = call->req.size;
+	table->newest_modified_us = call->req.modified_us;
+}
+
 /* Parses, applies and shows one version. */
 static void
 take_version(StblTable *table, int64 version, const StblCall *call)
@@ -89,7 +120,7 @@ take_version(StblTable *table, int64 version, const StblCall *call)
 		stbl_throw_object(&err, call->req.key);
 	}
 	stbl_snapshot_advance(table, version, &actions, false);
-	strlcpy(table->newest_etag, call->req.new_etag, sizeof(table->newest_etag));
+	note_newest(table, call);
 	MemoryContextSwitchTo(caller);
 	if (table->visitor != NULL)
 		table->visitor(table, version, &actions, table->visitor_arg);
@@ -108,79 +139,94 @@ found(StblCall *call)
 	return true;
 }
 
+/* Versions that were asked for: from first to before sent. */
+typedef struct Versions
+{
+	int64		first;
+	int64		sent;
+	StblCall   *calls[MAX_IN_FLIGHT];	/* of version v: at v % MAX_IN_FLIGHT */
+} Versions;
+
+static void
+begin_versions(Versions *v, int64 first)
+{
+	v->first = v->sent = first;
+}
+
+/* Asks for versions before end, as many as may be in flight. */
+static void
+ask_versions(StblTable *table, Versions *v, int64 end, int64_t deadline_us)
+{
+	for (; v->sent < end && v->sent < v->first + MAX_IN_FLIGHT; v->sent++)
+		v->calls[v->sent % MAX_IN_FLIGHT] = stbl_store_get(table->store, stbl_version_key(table, v->sent), deadline_us);
+}
+
+/* Takes back what was asked for and is not wanted any more. */
+static void
+end_versions(Versions *v)
+{
+	for (; v->first < v->sent; v->first++)
+		stbl_call_free(v->calls[v->first % MAX_IN_FLIGHT]);
+}
+
 /*
- * A version was missing, yet a later one of the same batch is there.  Either
+ * The first version asked for was missing, yet a later one is there.  Either
  * both were published between the two requests, or there is a hole.
  */
 static bool
-still_missing(StblTable *table, StblCall **calls, int i, int n, int64_t deadline_us)
+still_missing(StblTable *table, Versions *v, int64_t deadline_us)
 {
-	int			j;
+	StblCall  **call = &v->calls[v->first % MAX_IN_FLIGHT];
 
-	for (j = i + 1; j < n; j++)
+	for (int64 later = v->first + 1; later < v->sent; later++)
 	{
-		if (!found(calls[j]))
+		if (!found(v->calls[later % MAX_IN_FLIGHT]))
 			continue;
-		stbl_call_free(calls[i]);
-		calls[i] = stbl_store_get(table->store, stbl_version_key(table, table->current->version + 1), deadline_us);
-		return !found(calls[i]);
+		stbl_call_free(*call);
+		*call = stbl_store_get(table->store, stbl_version_key(table, v->first), deadline_us);
+		return !found(*call);
 	}
 	return false;
 }
 
 /*
- * Reads versions after current until one is missing.  next is a GET of the
- * next version that is in flight, or NULL; versions up to known_max are known
- * to exist.  Returns the number of a hole, or -1.
+ * Reads versions after current until one is missing; some may have been asked
+ * for.  Those up to known_max are known to exist, and asked for together with
+ * the one that should not; more and more of those that follow.  Returns the
+ * number of a hole, or -1.
  */
 static int64
-read_on(StblTable *table, StblCall *next, int64 known_max, int64_t deadline_us)
+read_on(StblTable *table, Versions *v, int64 known_max, int64_t deadline_us)
 {
-	StblCall   *calls[MAX_IN_FLIGHT];
-	int			batch = 1;
+	int64		n_ahead = 1;
+	int64		hole = -1;
 
 	for (;;)
 	{
-		int64		first = table->current->version + 1;
-		bool		end = false;
-		int			n = batch;
-		int			i;
+		StblCall   *call;
 
-		if (known_max - first + 1 > n)
-			n = (int) Min(known_max - first + 1, MAX_IN_FLIGHT);
-		for (i = 0; i < n; i++)
+		CHECK_FOR_INTERRUPTS();
+		ask_versions(table, v, Max(known_max + 2, v->first + n_ahead), deadline_us);
+		call = v->calls[v->first % MAX_IN_FLIGHT];
+		if (!found(call))
 		{
-			if (i == 0 && next != NULL)
-				calls[i] = next;
-			else
-				calls[i] = stbl_store_get(table->store, stbl_version_key(table, first + i), deadline_us);
-		}
-		next = NULL;
-		for (i = 0; i < n && !end; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			if (!found(calls[i]))
+			if (v->first <= known_max || still_missing(table, v, deadline_us))
 			{
-				if (first + i <= known_max)
-					return first + i;
-				if (still_missing(table, calls, i, n, deadline_us))
-					return first + i;
-				end = calls[i]->req.status == STBL_ST_NOT_FOUND;
+				hole = v->first;
+				break;
 			}
-			if (!end)
-			{
-				take_version(table, first + i, calls[i]);
-				stbl_call_free(calls[i]);
-				calls[i] = NULL;
-			}
+			call = v->calls[v->first % MAX_IN_FLIGHT];
+			if (call->req.status == STBL_ST_NOT_FOUND)
+				break;
 		}
-		for (i = 0; i < n; i++)
-			if (calls[i] != NULL)
-				stbl_call_free(calls[i]);
-		if (end)
-			return -1;
-		batch = Min(batch * 2, MAX_IN_FLIGHT);
+		take_version(table, v->first, call);
+		stbl_call_free(call);
+		if (v->first > known_max)
+			n_ahead = Min(n_ahead * 2, MAX_IN_FLIGHT);
+		v->first++;
 	}
+	end_versions(v);
+	return hole;
 }
 
 /* ---- listing ---- */
@@ -340,10 +386,9 @@ read_checkpoint(StblTable *table, int64 version, int n_parts, int64_t deadline_u
  * object's etag.  False if that version is gone.
  */
 static bool
-read_own_version(StblTable *table, int64_t deadline_us)
+read_own_version(StblTable *table, StblCall *call)
 {
 	StblSnapshot *s = table->current;
-	StblCall   *call = stbl_store_get(table->store, stbl_version_key(table, s->version), deadline_us);
 	StblActions actions;
 	StblActions only_info;
 	StblError	err;
@@ -356,7 +401,7 @@ read_own_version(StblTable *table, int64_t deadline_us)
 	only_info.has_commit_info = actions.has_commit_info;
 	only_info.commit_info = actions.commit_info;
 	stbl_snapshot_advance(table, s->version, &only_info, false);
-	strlcpy(table->newest_etag, call->req.new_etag, sizeof(table->newest_etag));
+	note_newest(table, call);
 	return true;
 }
 
@@ -385,15 +430,22 @@ load_by_hint(StblTable *table, StblCall *hint, int64_t deadline_us)
 {
 	int64		version;
 	int			n_parts;
+	Versions	v;
 
 	if (!found(hint) || !parse_hint(hint, &version, &n_parts))
 		return false;
 	stbl_snapshot_reset(table);
+	begin_versions(&v, version + 1);
+	ask_versions(table, &v, version + 1 + AFTER_HINT, deadline_us);
 	if (!read_checkpoint(table, version, n_parts, deadline_us))
+	{
+		end_versions(&v);
 		return false;
-	if (read_on(table, NULL, -1, deadline_us) >= 0)
+	}
+	if (read_on(table, &v, -1, deadline_us) >= 0)
 		return false;
-	return table->current->version > version || read_own_version(table, deadline_us);
+	return table->current->version > version ||
+		read_own_version(table, stbl_store_get(table->store, stbl_version_key(table, version), deadline_us));
 }
 
 /*
@@ -414,17 +466,29 @@ find_beginning(StblTable *table, const Listing *listing)
 		table->gap = true;
 }
 
-/* Returns the number of a missing version, or -1. */
+/*
+ * Returns the number of a missing version, or -1.  All that the listing names
+ * is asked for at once, with the version that should come next.
+ */
 static int64
 load_by_listing(StblTable *table, const Listing *listing, int64_t deadline_us)
 {
 	int64		hole;
+	StblCall   *own = NULL;
+	Versions	v;
 
 	stbl_snapshot_reset(table);
 	if (listing->checkpoint >= 0)
 	{
+		begin_versions(&v, listing->checkpoint + 1);
+		ask_versions(table, &v, Max(listing->max_version, listing->checkpoint) + 2, deadline_us);
+		if (listing->max_version <= listing->checkpoint)
+			own = stbl_store_get(table->store, stbl_version_key(table, listing->checkpoint), deadline_us);
 		if (!read_checkpoint(table, listing->checkpoint, listing->n_parts, deadline_us))
+		{
+			end_versions(&v);
 			return listing->checkpoint;
+		}
 	}
 	else if (listing->min_version > 0 && listing->saw_v2)
 	{
@@ -437,14 +501,17 @@ load_by_listing(StblTable *table, const Listing *listing, int64_t deadline_us)
 	if (listing->checkpoint < 0 && listing->max_version < 0)
 		return -1;
 	if (listing->checkpoint < 0)
+	{
 		find_beginning(table, listing);
-	hole = read_on(table, NULL, listing->max_version, deadline_us);
+		begin_versions(&v, table->current->version + 1);
+	}
+	hole = read_on(table, &v, listing->max_version, deadline_us);
 	if (hole >= 0)
 		return hole;
 
 	/* Without its own version there is nothing to know the table by: each refresh then reads it anew. */
-	if (listing->checkpoint >= 0 && table->current->version == listing->checkpoint)
-		read_own_version(table, deadline_us);
+	if (own != NULL && table->current->version == listing->checkpoint)
+		read_own_version(table, own);
 	return -1;
 }
 
@@ -464,12 +531,14 @@ load(StblTable *table, int64_t deadline_us)
 		if (attempt == 0)
 			hint = stbl_store_get(table->store, stbl_table_key(table, "_delta_log/_last_checkpoint"), deadline_us);
 		list = stbl_store_list(table->store, folder, '/', NULL, deadline_us);
-		if (hint != NULL && load_by_hint(table, hint, deadline_us))
+		if (hint != NULL && found(list) && list->req.list_next != NULL && load_by_hint(table, hint, deadline_us))
 		{
 			stbl_call_free(list);
 			return;
 		}
 		list_log(table, list, &listing, deadline_us);
+		if (hint != NULL)
+			stbl_call_free(hint);
 		hole = load_by_listing(table, &listing, deadline_us);
 		if (hole < 0)
 			return;
@@ -575,6 +644,60 @@ still_there(StblTable *table, int64 version, int64_t deadline_us)
 	return found(own) && strcmp(own->req.new_etag, table->newest_etag) == 0;
 }
 
+typedef enum Look
+{
+	LOOK_SAME,					/* the version is there, and no other after it */
+	LOOK_NEWER,					/* it is there, and others are */
+	LOOK_UNSURE					/* gone, another, or not to be told */
+} Look;
+
+/*
+ * The beginning that the names of a version and of the next have in common,
+ * with few others; NULL where that is one with many.
+ */
+static char *
+common_prefix(const StblTable *table, int64 version)
+{
+	char	   *key = stbl_version_key(table, version);
+	int			n_digits = version % 10 != 9 ? 1 : version % 100 != 99 ? 2 : version % 1000 != 999 ? 3 : 0;
+
+	if (n_digits == 0)
+		return NULL;
+	key[strlen(key) - strlen(".json") - n_digits] = '\0';
+	return key;
+}
+
+/* Looks for the cached version and the next by one listing; *max is the newest version it shows. */
+static Look
+look_by_listing(StblTable *table, const char *prefix, int64 version, int64 *max, int64_t deadline_us)
+{
+	StblCall   *call = stbl_store_list(table->store, prefix, '/', NULL, deadline_us);
+	bool		same = false;
+
+	*max = -1;
+	if (!found(call) || call->req.list_next != NULL)
+		return LOOK_UNSURE;
+	for (size_t i = 0; i < call->req.n_entries; i++)
+	{
+		const StblListEntry *e = &call->req.entries[i];
+		const char *slash = strrchr(e->key, '/');
+		StblLogName name;
+
+		if (e->is_folder || slash == NULL || !stbl_log_name_parse(slash + 1, &name) || name.kind != STBL_LOG_VERSION)
+			continue;
+		*max = Max(*max, name.version);
+		if (name.version != version)
+			continue;
+		/* HTTP tells whole seconds, which the first listing makes more precise */
+		same = e->size == table->newest_size &&
+			(e->modified_us == table->newest_modified_us ||
+			 (table->newest_modified_us % 1000000 == 0 && e->modified_us / 1000000 == table->newest_modified_us / 1000000));
+		if (same)
+			table->newest_modified_us = e->modified_us;
+	}
+	return !same ? LOOK_UNSURE : *max > version ? LOOK_NEWER : LOOK_SAME;
+}
+
 /*
  * With a snapshot cached: true if it could be brought up to date, false if
  * all must be read anew.  Where the etag of our own PUT is not known (its
@@ -584,21 +707,46 @@ static bool
 advance_cached(StblTable *table, int64_t deadline_us)
 {
 	int64		version = table->current->version;
+	int64		known_max = -1;
 	StblMoment	now = stbl_moment(table->store);
 	bool		was_long_ago = stbl_moment_elapsed(&table->looked, &now) > STBL_STALE_US;
 	char	   *key = stbl_version_key(table, version);
 	bool		by_id = table->newest_etag[0] == '\0' && table->current->version_id[0] != '\0';
-	StblCall   *own = by_id ? stbl_store_get(table->store, key, deadline_us) : stbl_store_head(table->store, key, deadline_us);
-	StblCall   *next = stbl_store_get(table->store, stbl_version_key(table, version + 1), deadline_us);
-	bool		same = found(own) &&
-	(by_id ? is_same_version(table, own) : table->newest_etag[0] != '\0' && strcmp(own->req.new_etag, table->newest_etag) == 0);
+	bool		by_listing = !stbl_store_is_local(table->store) && !was_long_ago && !table->is_busy && !table->lists_otherwise &&
+		table->newest_etag[0] != '\0' && table->newest_modified_us > 0;
+	char	   *prefix = by_listing ? common_prefix(table, version) : NULL;
+	Look		look = LOOK_UNSURE;
+	bool		same;
+	Versions	v;
 
-	if (same && by_id)
-		strlcpy(table->newest_etag, own->req.new_etag, sizeof(table->newest_etag));
-	if (same && read_on(table, next, -1, deadline_us) < 0 &&
-		(!was_long_ago || still_there(table, version, deadline_us)))
+	begin_versions(&v, version + 1);
+	if (prefix != NULL)
+		look = look_by_listing(table, prefix, version, &known_max, deadline_us);
+	if (look == LOOK_SAME)
 		return true;
+	same = look == LOOK_NEWER;
+	if (!same)
+	{
+		StblCall   *own = by_id ? stbl_store_get(table->store, key, deadline_us) : stbl_store_head(table->store, key, deadline_us);
+
+		known_max = -1;
+		ask_versions(table, &v, version + 2, deadline_us);
+		same = found(own) && (by_id ? is_same_version(table, own)
+							  : table->newest_etag[0] != '\0' && strcmp(own->req.new_etag, table->newest_etag) == 0);
+		if (same)
+			note_newest(table, own);
+		/* the same object, though the listing had not shown it so: it will not the next time */
+		table->lists_otherwise = table->lists_otherwise || (same && prefix != NULL);
+	}
+	if (same && read_on(table, &v, known_max, deadline_us) < 0 &&
+		(!was_long_ago || still_there(table, version, deadline_us)))
+	{
+		table->is_busy = table->current->version != version;
+		return true;
+	}
+	end_versions(&v);
 	table->gap = true;
+	table->is_busy = false;
 	return false;
 }
 

@@ -646,6 +646,7 @@ stbl_snapshot_forget(StblTable *table)
 
 	table->current = NULL;
 	table->newest_etag[0] = '\0';
+	table->newest_modified_us = 0;
 	if (old != NULL)
 		snapshot_release(old);
 }
@@ -674,6 +675,7 @@ stbl_snapshot_applied(StblTable *table, const char *data, size_t len, const char
 		{
 			stbl_snapshot_advance(table, table->current->version + 1, &actions, false);
 			strlcpy(table->newest_etag, etag != NULL ? etag : "", sizeof(table->newest_etag));
+			table->newest_modified_us = 0;
 			stbl_table_note_id(table);
 		}
 		else

@@ -3,9 +3,9 @@
  *
  * A session keeps, for each table root it has met, the newest snapshot it
  * has seen, and reads only what is new.  A cached snapshot is used only after
- * the object of its newest version was found unchanged (HEAD, same etag), in
- * the same round trip that asks for the next version: a folder that was
- * removed and made anew is noticed, and read from the start.
+ * the object of its newest version was found unchanged, in the same round
+ * trip that asks for the next version: a folder that was removed and made
+ * anew is noticed, and read from the start.
  *
  * A snapshot somebody holds a pin on never changes: advancing makes a copy
  * if there is a pin beside the table's own.
@@ -101,6 +101,10 @@ struct StblTable
 	char	   *prefix;			/* of keys in the store: "path/" */
 	StblSnapshot *current;		/* newest known, or NULL */
 	char		newest_etag[128];	/* of current's newest version object */
+	uint64_t	newest_size;	/* its size, and time by the storage's clock; 0: not known */
+	int64_t		newest_modified_us;
+	bool		is_busy;		/* the last look found new versions */
+	bool		lists_otherwise;	/* its listing shows other times than its answers */
 	StblMoment	looked;			/* when current's version was the newest for certain */
 	StblVersionVisitor visitor;	/* or NULL; reset by who set it */
 	void	   *visitor_arg;

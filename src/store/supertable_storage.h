@@ -23,7 +23,10 @@
  *		and none if the key exists;
  *	 S3 PUT_MATCH answers OK only if it replaced exactly the content whose etag was given;
  *	 S4 a content, once replaced, has another etag than before, unless the bytes are the same;
- *	 S5 no reader ever sees part of a PUT; what was answered OK survives a crash.
+ *	 S5 no reader ever sees part of a PUT; what was answered OK survives a crash;
+ *	 S6 a LIST shows what was answered before it started: objects that were PUT,
+ *		with the size and, to the second, the time that a GET tells, and none
+ *		that was deleted.
  */
 #ifndef SUPERTABLE_STORAGE_H
 #define SUPERTABLE_STORAGE_H

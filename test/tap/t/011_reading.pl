@@ -93,5 +93,41 @@ like($err, qr/XX001.*superfile "\Q$last\E"/s, '... and an error to who does');
 rename "$lake/t/$last.away", "$lake/t/$last" or die;
 is((counted($of_t))[0], sql($node, $of_heap), '... and is there again');
 
+# ---- the log ----
+
+sub log_requests { return grep { $_->[1] =~ /_delta_log/ } @_; }
+
+my $count = 'SELECT count(*) FROM t';
+($out, $rounds, @requests) = counted($count);
+cmp_ok($rounds, '<=', 5, "66 versions without a checkpoint are read in $rounds round trips");
+($out, $rounds, @requests) = counted($count, $count);
+is("@{[ map { $_->[0] } @requests ]}", 'LIST', 'a warm repeat makes one request');
+is($rounds, 1, '... in one round trip');
+
+# a session sees what others do in between: versions up to 110, so that names differ in one, two and three digits
+sql($node, "CREATE FOREIGN TABLE u (i int) SERVER counted OPTIONS (path 'u'); CREATE FOREIGN TABLE u_local (i int) SERVER lake OPTIONS (path 'u'); INSERT INTO u_local VALUES (0)");
+my $psql = '\! psql -Xq -h ' . $node->host . ' -p ' . $node->port . ' -d postgres';
+my $script = "SET supertable.checkpoint_interval = 40;\n";
+# twice, so that the second look is one after nothing had changed
+$script .= "SELECT count(*) FROM u; SELECT count(*) FROM u;\n$psql -c 'INSERT INTO u_local VALUES ($_)'\n" for 1 .. 110;
+$script .= 'SELECT count(*) FROM u';
+unlink $log;
+is(sql($node, "SET store_count.log = '$log';\n$script"), join("\n", (map { "$_\n$_" } 1 .. 110), 111), 'each look sees what came since');
+my %n_ops;
+$n_ops{ (split / /)[1] }++ for split /\n/, read_file($log);
+cmp_ok($n_ops{LIST} // 0, '>', 50, 'listings: ' . join(', ', map { "$_ $n_ops{$_}" } sort keys %n_ops));
+($out, $rounds, @requests) = counted('SELECT count(*) FROM u');
+cmp_ok($rounds, '<=', 3, "a log of 111 versions and a checkpoint is read in $rounds round trips");
+
+# a folder that is emptied by hand, and a table made anew in it, up to the same version
+for my $again (0, 1)
+{
+	my $wipe = "\\! rm -rf $lake/w/_delta_log $lake/w/*.parquet";
+	sql($node, "CREATE FOREIGN TABLE w (i int) SERVER counted OPTIONS (path 'w'); CREATE FOREIGN TABLE w_local (i int) SERVER lake OPTIONS (path 'w')") unless $again;
+	my $anew = $again ? "$psql -c 'INSERT INTO w_local VALUES (3), (4), (5)'" : '';
+	is(sql($node, "INSERT INTO w VALUES (1), (2); SELECT count(*) FROM w; SELECT count(*) FROM w;\n$wipe\n$anew\nSELECT count(*) FROM w"),
+		"2\n2\n" . ($again ? 3 : 0), $again ? 'a table made anew is another' : 'a folder that was emptied is no table');
+}
+
 $node->stop;
 done_testing();

@@ -303,14 +303,14 @@ slots_of_rows(StblColVec *out, const StblPqLeafData *data, const StblPqNode *lea
 	return true;
 }
 
-bool
-stbl_pq_read_column(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
-					const uint8_t *data, size_t len, StblColVec *out, StblError *err)
+static bool
+read_rows(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf, const uint8_t *data, size_t len,
+		  const StblPqPart *part, StblColVec *out, StblError *err)
 {
 	int			node = meta->schema.leaf_nodes[leaf];
 	const StblPqNode *n = &meta->schema.nodes[node];
 	int			repeated = repeated_node(&meta->schema, node);
-	size_t		n_rows = (size_t) meta->row_groups[row_group].n_rows;
+	size_t		n_rows = (size_t) (part ? part->n_rows : meta->row_groups[row_group].n_rows);
 	StblPqLeafData levels;
 	uint32_t	width;
 	StblVecKind kind = stbl_pq_vec_kind(n, &width);
@@ -322,7 +322,7 @@ stbl_pq_read_column(StblMem *mem, const StblPqMeta *meta, int row_group, int lea
 		return stbl_fail(err, STBL_ERR_SCHEMA, "Parquet column \"%s\" is not of the expected shape", n->name);
 	memset(&levels, 0, sizeof(levels));
 	levels.values = out->elem;
-	ok = stbl_pq_decode_chunk(mem, meta, row_group, leaf, data, len, &levels, err);
+	ok = stbl_pq_decode_chunk(mem, meta, row_group, leaf, data, len, part, &levels, err);
 	out->elem = levels.values;
 	if (repeated > 0)
 	{
@@ -339,4 +339,18 @@ stbl_pq_read_column(StblMem *mem, const StblPqMeta *meta, int row_group, int lea
 	stbl_free(mem, levels.def);
 	stbl_free(mem, levels.rep);
 	return ok;
+}
+
+bool
+stbl_pq_read_column(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
+					const uint8_t *data, size_t len, StblColVec *out, StblError *err)
+{
+	return read_rows(mem, meta, row_group, leaf, data, len, NULL, out, err);
+}
+
+bool
+stbl_pq_read_column_part(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
+						 const StblPqPart *part, StblColVec *out, StblError *err)
+{
+	return read_rows(mem, meta, row_group, leaf, NULL, 0, part, out, err);
 }

@@ -1,11 +1,11 @@
-/* Statistics of a chunk as values that can be compared with. */
+/* Statistics of a chunk, or of a page, as values that can be compared with. */
 #include <math.h>
 #include <string.h>
 
 #include "parquet/parquet_int.h"
 
 /*
- * Others leave a NaN out of the bounds of a chunk that has one; where we
+ * Others leave a NaN out of the bounds of what has one; where we
  * wrote it there are none then.
  */
 static bool
@@ -130,12 +130,11 @@ in_order(const StblPqNode *leaf, const StblPqBounds *b)
 	return c != 0 ? c < 0 : b->min.len <= b->max.len;
 }
 
-void
-stbl_pq_bounds(const StblPqMeta *meta, int row_group, int leaf, StblPqBounds *out)
+/* n_values: levels that the statistics are of */
+static void
+bounds_of(const StblPqMeta *meta, int leaf, const StblPqStats *s, int64_t n_values, StblPqBounds *out)
 {
 	const StblPqNode *node = &meta->schema.nodes[meta->schema.leaf_nodes[leaf]];
-	const StblPqChunk *chunk = &meta->row_groups[row_group].chunks[leaf];
-	const StblPqStats *s = &chunk->stats;
 	uint32_t	width;
 
 	memset(out, 0, sizeof(*out));
@@ -143,12 +142,12 @@ stbl_pq_bounds(const StblPqMeta *meta, int row_group, int leaf, StblPqBounds *ou
 	out->may_have_nan = may_have_nan(meta, out->kind);
 	if (node->max_def == 0)
 		out->has_null_count = true;
-	else if (s->has_null_count && node->max_rep == 0 && s->null_count <= chunk->n_values)
+	else if (s->has_null_count && node->max_rep == 0 && s->null_count <= n_values)
 	{
 		out->has_null_count = true;
 		out->null_count = s->null_count;
 	}
-	out->all_null = out->has_null_count && out->null_count == chunk->n_values;
+	out->all_null = out->has_null_count && out->null_count == n_values;
 	if (!s->has_min_max || out->all_null)
 		return;
 	to_value(out->kind, s->min, s->min_len, &out->min);
@@ -158,4 +157,18 @@ stbl_pq_bounds(const StblPqMeta *meta, int row_group, int leaf, StblPqBounds *ou
 	out->max_exact = out->has_min_max && s->max_exact;
 	if (out->has_min_max)
 		widen_zeros(out);
+}
+
+void
+stbl_pq_bounds(const StblPqMeta *meta, int row_group, int leaf, StblPqBounds *out)
+{
+	const StblPqChunk *chunk = &meta->row_groups[row_group].chunks[leaf];
+
+	bounds_of(meta, leaf, &chunk->stats, chunk->n_values, out);
+}
+
+void
+stbl_pq_page_bounds(const StblPqMeta *meta, int leaf, const StblPqPages *pages, int page, StblPqBounds *out)
+{
+	bounds_of(meta, leaf, &pages->stats[page], pages->places[page].n_rows, out);
 }

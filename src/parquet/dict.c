@@ -278,3 +278,28 @@ stbl_pq_dict_build(StblPqDict *dict, const StblVec *values)
 	stbl_pq_dict_end(dict);
 	return false;
 }
+
+size_t
+stbl_pq_dict_used(StblPqDict *dict, size_t first, size_t n)
+{
+	size_t		n_entries = dict->entries.n;
+	size_t		n_used = 0;
+
+	if (n_entries > dict->used_cap)
+	{
+		stbl_free(dict->mem, dict->is_used);
+		stbl_free(dict->mem, dict->used);
+		dict->is_used = stbl_alloc(dict->mem, n_entries);
+		dict->used = stbl_alloc_array(dict->mem, n_entries + 1, sizeof(uint32_t));
+		dict->used_cap = n_entries;
+	}
+	memset(dict->is_used, 0, n_entries);
+	for (size_t i = first; i < first + n; i++)
+		dict->is_used[dict->codes[i]] = 1;
+	for (size_t i = 0; i < n_entries; i++)
+	{
+		dict->used[n_used] = (uint32_t) i;
+		n_used += dict->is_used[i];
+	}
+	return n_used;
+}

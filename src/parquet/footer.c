@@ -17,7 +17,6 @@ typedef struct Parse
 	StblMem    *mem;
 	StblPqMeta *meta;
 	uint64_t	data_end;		/* where the footer begins in the file */
-	bool	   *ordered;		/* one a leaf: TYPE_ORDER; NULL: no column_orders */
 	StblError  *err;
 } Parse;
 
@@ -97,17 +96,33 @@ is_ordered(const StblPqNode *leaf)
 	return !(leaf->logical == STBL_PQL_INT && !leaf->is_signed);
 }
 
-static void
-parse_stats(Parse *p, StblCursor *cur, const StblPqNode *leaf, bool ordered, StblPqStats *s)
+bool
+stbl_pq_take_bounds(StblMem *mem, const StblPqMeta *meta, int leaf, const uint8_t *min, const uint8_t *max, StblPqStats *s)
 {
+	const StblPqNode *node = &meta->schema.nodes[meta->schema.leaf_nodes[leaf]];
+	size_t		width = bound_width(node);
+
+	if (meta->is_ordered == NULL || !meta->is_ordered[leaf] || !is_ordered(node))
+		return false;
+	if (width > 0 && (s->min_len != width || s->max_len != width || is_nan(node, min) || is_nan(node, max)))
+		return false;
+	s->has_min_max = true;
+	s->min = (uint8_t *) stbl_strndup(mem, (const char *) min, s->min_len);
+	s->max = (uint8_t *) stbl_strndup(mem, (const char *) max, s->max_len);
+	return true;
+}
+
+static void
+parse_stats(Parse *p, StblCursor *cur, int leaf, StblPqStats *s)
+{
+	const StblPqNode *node = &p->meta->schema.nodes[p->meta->schema.leaf_nodes[leaf]];
 	const uint8_t *min = NULL,
 			   *max = NULL;
-	size_t		width = bound_width(leaf);
 	int			last = 0;
 	StblThriftField f;
 
 	memset(s, 0, sizeof(*s));
-	s->min_exact = s->max_exact = leaf->type != STBL_PQ_BYTE_ARRAY;
+	s->min_exact = s->max_exact = node->type != STBL_PQ_BYTE_ARRAY;
 	while (stbl_tr_field(cur, &last, &f))
 	{
 		if (f.id == 3)
@@ -126,13 +141,8 @@ parse_stats(Parse *p, StblCursor *cur, const StblPqNode *leaf, bool ordered, Stb
 		else
 			stbl_tr_skip(cur, f.type, 2);
 	}
-	if (cur->failed || min == NULL || max == NULL || !ordered || !is_ordered(leaf))
-		return;
-	if (width > 0 && (s->min_len != width || s->max_len != width || is_nan(leaf, min) || is_nan(leaf, max)))
-		return;
-	s->has_min_max = true;
-	s->min = (uint8_t *) stbl_strndup(p->mem, (const char *) min, s->min_len);
-	s->max = (uint8_t *) stbl_strndup(p->mem, (const char *) max, s->max_len);
+	if (!cur->failed && min != NULL && max != NULL)
+		(void) stbl_pq_take_bounds(p->mem, p->meta, leaf, min, max, s);
 }
 
 /* ColumnMetaData */
@@ -164,7 +174,7 @@ parse_column(Parse *p, StblCursor *cur, int leaf, StblPqChunk *chunk)
 		else if (f.id == 11)
 			dict_offset = long_field(cur, &f);
 		else if (f.id == 12 && f.type == STBL_T_STRUCT)
-			parse_stats(p, cur, node, p->ordered != NULL && p->ordered[leaf], &chunk->stats);
+			parse_stats(p, cur, leaf, &chunk->stats);
 		else
 			stbl_tr_skip(cur, f.type, 2);
 	}
@@ -195,10 +205,22 @@ parse_column(Parse *p, StblCursor *cur, int leaf, StblPqChunk *chunk)
 	return true;
 }
 
+/* Where a part of the page index lies; what cannot be one is none, for it is never needed. */
+static void
+take_extent(const Parse *p, int64_t offset, int64_t length, StblPqExtent *out)
+{
+	if (offset < 4 || length <= 0 || length > STBL_PQ_MAX_INDEX_BYTES || (uint64_t) offset > p->data_end ||
+		(uint64_t) length > p->data_end - (uint64_t) offset)
+		return;
+	out->offset = (uint64_t) offset;
+	out->length = (uint64_t) length;
+}
+
 /* ColumnChunk */
 static bool
 parse_chunk(Parse *p, StblCursor *cur, int leaf, StblPqChunk *chunk)
 {
+	int64_t		index[4] = {0, 0, 0, 0};	/* offset index: offset, length; column index: likewise */
 	const StblPqNode *node = &p->meta->schema.nodes[p->meta->schema.leaf_nodes[leaf]];
 	int			last = 0;
 	bool		has_meta = false;
@@ -217,12 +239,16 @@ parse_chunk(Parse *p, StblCursor *cur, int leaf, StblPqChunk *chunk)
 				return false;
 			has_meta = true;
 		}
+		else if (f.id >= 4 && f.id <= 7)
+			index[f.id - 4] = long_field(cur, &f);
 		else
 			stbl_tr_skip(cur, f.type, 1);
 	}
 	if (cur->failed || !has_meta)
 		return stbl_fail(p->err, STBL_ERR_CORRUPT, "Parquet metadata of column \"%s\" is malformed at byte %zu of the footer",
 						 node->name, stbl_cursor_offset(cur));
+	take_extent(p, index[0], index[1], &chunk->offset_index);
+	take_extent(p, index[2], index[3], &chunk->column_index);
 	return true;
 }
 
@@ -316,12 +342,12 @@ parse_orders(Parse *p, StblCursor *cur)
 
 	if (!stbl_tr_list(cur, &elem, &n))
 		return;
-	if (n != (size_t) p->meta->schema.n_leaves || elem != STBL_T_STRUCT || p->ordered != NULL)
+	if (n != (size_t) p->meta->schema.n_leaves || elem != STBL_T_STRUCT || p->meta->is_ordered != NULL)
 	{
 		cur->failed = true;
 		return;
 	}
-	p->ordered = stbl_alloc0(p->mem, n + 1);
+	p->meta->is_ordered = stbl_alloc0(p->mem, n + 1);
 	for (size_t i = 0; i < n; i++)
 	{
 		int			last = 0;
@@ -329,7 +355,7 @@ parse_orders(Parse *p, StblCursor *cur)
 
 		while (stbl_tr_field(cur, &last, &f))
 		{
-			p->ordered[i] = f.id == 1;
+			p->meta->is_ordered[i] = f.id == 1;
 			stbl_tr_skip(cur, f.type, 1);
 		}
 	}
@@ -411,6 +437,5 @@ stbl_pq_parse_footer(StblMem *mem, const uint8_t *footer, size_t footer_len, uin
 	stbl_cursor_init(&cur, footer, footer_len - 8);
 	if (!parse_file(&p, &cur))
 		return NULL;
-	stbl_free(mem, p.ordered);
 	return p.meta;
 }

@@ -229,6 +229,16 @@ write_chunk(StblBuf *out, const StblPqSchema *schema, int leaf, const StblPqOutC
 		stbl_tw_i64(out, &m, 11, (int64_t) c->dict_offset);
 	write_statistics(out, &m, &c->stats);
 	stbl_tw_stop(out);
+	if (c->offset_index.length > 0)
+	{
+		stbl_tw_i64(out, &last, 4, (int64_t) c->offset_index.offset);
+		stbl_tw_i32(out, &last, 5, (int32_t) c->offset_index.length);
+	}
+	if (c->column_index.length > 0)
+	{
+		stbl_tw_i64(out, &last, 6, (int64_t) c->column_index.offset);
+		stbl_tw_i32(out, &last, 7, (int32_t) c->column_index.length);
+	}
 	stbl_tw_stop(out);
 }
 

@@ -6,7 +6,8 @@
  * PLAIN, RLE_DICTIONARY, DELTA_BINARY_PACKED or DELTA_LENGTH_BYTE_ARRAY,
  * codec ZSTD or UNCOMPRESSED, both chosen chunk by chunk, a CRC-32 on each
  * page, min/max/null_count statistics (min_value, max_value, with
- * column_orders).
+ * column_orders).  A file in which a chunk has more than one data page has a
+ * page index: where each page lies, and the bounds of its values.
  */
 #ifndef STBL_PARQUET_H
 #define STBL_PARQUET_H
@@ -138,7 +139,8 @@ typedef struct StblPqWriterOptions
 	int			level;			/* zstd */
 	size_t		page_bytes;		/* target of an uncompressed page; 0 = 1 MiB */
 	const char *created_by;
-	bool		plain;			/* PLAIN and dictionary pages alone, all compressed: for readers that know no more */
+	bool		plain;			/* PLAIN and dictionary pages alone, all compressed, no page index: for readers that know no more */
+	size_t		page_rows;		/* a page ends at each multiple of it, in all columns alike; 0 = 16384 */
 } StblPqWriterOptions;
 
 typedef struct StblPqWriter StblPqWriter;
@@ -167,6 +169,13 @@ extern const StblPqStats *stbl_pq_writer_stats(const StblPqWriter *w, int leaf);
 
 /* ---- reader ---- */
 
+/* A stretch of the file's bytes. */
+typedef struct StblPqExtent
+{
+	uint64_t	offset;
+	uint64_t	length;
+} StblPqExtent;
+
 typedef struct StblPqChunk
 {
 	StblPqCodec codec;
@@ -174,6 +183,8 @@ typedef struct StblPqChunk
 	uint64_t	length;			/* bytes of the chunk as stored */
 	int64_t		n_values;		/* levels */
 	StblPqStats stats;
+	StblPqExtent column_index;	/* bounds of its pages; length 0: none */
+	StblPqExtent offset_index;	/* where its pages lie; likewise */
 } StblPqChunk;
 
 typedef struct StblPqRowGroup
@@ -190,6 +201,7 @@ typedef struct StblPqMeta
 	int			n_row_groups;
 	StblPqRowGroup *row_groups;
 	const char *created_by;		/* or NULL */
+	bool	   *is_ordered;		/* one a leaf: its bounds are in the order of its type; NULL: none is */
 } StblPqMeta;
 
 /* Of the last 8 bytes: how long the footer is, these 8 included; checked against the file's size. */
@@ -197,6 +209,35 @@ extern bool stbl_pq_footer_length(const uint8_t *last8, uint64_t file_size, uint
 
 /* Parses the last footer_len bytes of a file.  Every offset, length and count is checked against file_size. */
 extern StblPqMeta *stbl_pq_parse_footer(StblMem *mem, const uint8_t *footer, size_t footer_len, uint64_t file_size, StblError *err);
+
+/* A data page, as the page index has it. */
+typedef struct StblPqPlace
+{
+	uint64_t	offset;			/* in the file */
+	uint64_t	length;			/* header included */
+	int64_t		first_row;		/* of its row group */
+	int64_t		n_rows;
+} StblPqPlace;
+
+/* The data pages of a chunk, ascending: together all of its rows. */
+typedef struct StblPqPages
+{
+	int			n;
+	StblPqPlace *places;
+	StblPqStats *stats;			/* one a page; NULL: not known */
+} StblPqPages;
+
+/*
+ * The two parts of a chunk's page index, from the bytes of its extents.  The
+ * second adds statistics to what the first has given.
+ */
+extern bool stbl_pq_parse_offset_index(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
+									   const uint8_t *data, size_t len, StblPqPages *out, StblError *err);
+extern bool stbl_pq_parse_column_index(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
+									   const uint8_t *data, size_t len, StblPqPages *pages, StblError *err);
+
+/* The data pages in the bytes of a chunk, by their headers. */
+extern int	stbl_pq_count_pages(const uint8_t *data, size_t len);
 
 /* Decodes the bytes of one chunk (exactly chunk->length of them). out->values is initialised here. */
 extern bool stbl_pq_read_leaf(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
@@ -210,6 +251,24 @@ extern bool stbl_pq_read_leaf(StblMem *mem, const StblPqMeta *meta, int row_grou
  */
 extern bool stbl_pq_read_column(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
 								const uint8_t *data, size_t len, StblColVec *out, StblError *err);
+
+/*
+ * Some rows of a chunk: those of the row group in [first_row, first_row +
+ * n_rows).  Only what some of its pages hold of them is needed; the others
+ * come as nulls, or, of a required column, as zeros.
+ */
+typedef struct StblPqPart
+{
+	int64_t		first_row;
+	int64_t		n_rows;
+	const StblPqPages *pages;
+	const uint8_t *const *bytes;	/* one a page, of its length; NULL: not needed */
+	const uint8_t *head;		/* of the chunk, what lies before its first data page: a dictionary, if any */
+} StblPqPart;
+
+/* As stbl_pq_read_column and stbl_pq_read_coded, for a part of the chunk. */
+extern bool stbl_pq_read_column_part(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
+									 const StblPqPart *part, StblColVec *out, StblError *err);
 
 /*
  * A chunk as dictionary and codes, for who would look at each distinct value
@@ -232,6 +291,8 @@ typedef struct StblPqCoded
  */
 extern bool stbl_pq_read_coded(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
 							   const uint8_t *data, size_t len, StblPqCoded *out, bool *coded, StblError *err);
+extern bool stbl_pq_read_coded_part(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
+									const StblPqPart *part, StblPqCoded *out, bool *coded, StblError *err);
 extern void stbl_pq_coded_free(StblMem *mem, StblPqCoded *coded);
 
 /* One value, of the vector kind of its leaf. */
@@ -250,7 +311,7 @@ typedef struct StblPqValue
 } StblPqValue;
 
 /*
- * What a footer says of a chunk's values.  Bounds are given only where they
+ * What a footer says of a chunk's values, or a page index of a page's.  Bounds are given only where they
  * hold in the order of the type: integers, dates, times and decimals as
  * numbers, text and binaries as unsigned bytes (not as a collation has it),
  * false before true.  Min and max of the deprecated kind, of columns whose
@@ -273,6 +334,9 @@ typedef struct StblPqBounds
 } StblPqBounds;
 
 extern void stbl_pq_bounds(const StblPqMeta *meta, int row_group, int leaf, StblPqBounds *out);
+
+/* The same of one page, whose statistics are there. */
+extern void stbl_pq_page_bounds(const StblPqMeta *meta, int leaf, const StblPqPages *pages, int page, StblPqBounds *out);
 
 /* The vector kind, and width for FIXED, of a leaf. */
 extern StblVecKind stbl_pq_vec_kind(const StblPqNode *leaf, uint32_t *fixed_width);

@@ -26,6 +26,9 @@
 
 #define STBL_PQ_STAT_BYTES 64	/* longer bounds are truncated */
 
+/* A chunk's part of the page index: a page takes some 20 bytes of it. */
+#define STBL_PQ_MAX_INDEX_BYTES (INT64_C(1) << 26)
+
 /* An uncompressed page: no larger one is written, for none is read. */
 #define STBL_PQ_MAX_PAGE_BYTES (INT64_C(1) << 30)
 
@@ -42,9 +45,24 @@
  */
 #define STBL_PQ_MAX_LEVELS(chunk_bytes) ((UINT64_C(1) << 26) + (uint64_t) (chunk_bytes) * 1024)
 
+/* A data page as the writer remembers it for the page index. */
+typedef struct StblPqOutPage
+{
+	uint64_t	offset;
+	uint32_t	length;			/* header included */
+	int64_t		first_row;		/* of its row group */
+	bool		all_null;
+	StblPqStats stats;
+} StblPqOutPage;
+
 /* A chunk as the writer remembers it for the footer. */
 typedef struct StblPqOutChunk
 {
+	int			n_pages;		/* data pages; none are kept for a plain file */
+	int			pages_cap;
+	StblPqOutPage *pages;
+	StblPqExtent column_index;	/* length 0: none was written */
+	StblPqExtent offset_index;
 	uint64_t	dict_offset;	/* 0: none */
 	uint64_t	data_offset;
 	uint64_t	compressed;
@@ -65,9 +83,19 @@ typedef struct StblPqOutGroup
 	StblPqOutChunk *chunks;
 } StblPqOutGroup;
 
+/* index_write.c: the page index of all chunks, behind the last row group; base: offset in the file of out's byte 0 */
+extern void stbl_pq_write_index(StblBuf *out, uint64_t base, const StblPqSchema *schema, StblPqOutGroup *groups, int n_groups);
+
 /* footer_write.c */
 extern void stbl_pq_write_footer(StblBuf *out, const StblPqSchema *schema, const StblPqOutGroup *groups, int n_groups,
 								 int64_t n_rows, const char *created_by);
+
+/*
+ * footer.c: makes min and max, of the lengths that s has, bounds of s; false,
+ * with s as it was, where they order otherwise than the type does, or cannot
+ * be values of it.
+ */
+extern bool stbl_pq_take_bounds(StblMem *mem, const StblPqMeta *meta, int leaf, const uint8_t *min, const uint8_t *max, StblPqStats *s);
 
 /* footer_schema.c */
 extern bool stbl_pq_parse_schema(StblMem *mem, StblCursor *cur, StblPqSchema *schema, StblError *err);
@@ -110,9 +138,16 @@ extern void stbl_pq_unpack32(const uint8_t *p, size_t len, int width, uint32_t *
 extern void stbl_pq_unpack64(const uint8_t *p, size_t len, int width, uint64_t *out, size_t n); /* width 0 to 64 */
 extern void stbl_pq_unpack_bits(const uint8_t *p, uint8_t *out, size_t n);
 
-/* stats_write.c */
-extern void stbl_pq_stats_of(StblMem *mem, const StblPqNode *leaf, const StblVec *values, StblPqStats *stats);
+/*
+ * stats_write.c.  Of values [first, first + n), or, where pick is given, of
+ * the n it lists (text and binaries of any kind alone); bounds are whole
+ * until they are cut.
+ */
+extern void stbl_pq_stats_of(StblMem *mem, const StblPqNode *leaf, const StblVec *values, size_t first, const uint32_t *pick,
+							 size_t n, StblPqStats *stats);
+extern void stbl_pq_stats_cut(StblMem *mem, const StblPqNode *leaf, StblPqStats *stats);
 extern void stbl_pq_stats_merge(StblMem *mem, const StblPqNode *leaf, StblPqStats *into, const StblPqStats *from, bool first);
+extern int	stbl_pq_compare_bounds(const StblPqNode *leaf, const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len);
 
 /* encode.c */
 extern void stbl_pq_encode_levels(StblBuf *out, const uint8_t *levels, size_t n, int max);
@@ -147,11 +182,17 @@ typedef struct StblPqDict
 	bool		has_entries;
 	StblVec		entries;		/* the values, in order of first appearance */
 	int			width;			/* bits a code */
+	uint8_t    *is_used;		/* one an entry: for stbl_pq_dict_used */
+	uint32_t   *used;
+	size_t		used_cap;
 } StblPqDict;
 
 /* Whether a dictionary pays for these values; if so codes and entries are set. */
 extern bool stbl_pq_dict_build(StblPqDict *dict, const StblVec *values);
 extern void stbl_pq_dict_end(StblPqDict *dict);	/* frees entries */
+
+/* The entries that values [first, first + n) are, into dict->used; how many. */
+extern size_t stbl_pq_dict_used(StblPqDict *dict, size_t first, size_t n);
 
 /* choose.c: page is scratch; dict NULL: none was built */
 typedef struct StblPqChoice
@@ -198,9 +239,34 @@ extern bool stbl_pq_decode_deltas(StblCursor *cur, const StblPqNode *leaf, StblV
 extern bool stbl_pq_decode_delta_lengths(StblMem *mem, StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);
 extern bool stbl_pq_decode_delta_strings(StblMem *mem, StblCursor *cur, const StblPqNode *leaf, StblVec *out, size_t n, StblError *err);
 
-/* reader.c: out->values was initialised by the caller, and is empty */
-extern bool stbl_pq_decode_chunk(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
-								 const uint8_t *data, size_t len, StblPqLeafData *out, StblError *err);
+/* reader.c: pages, appended to what was read of a chunk */
+typedef struct StblPqChunkReader
+{
+	StblMem    *mem;
+	const StblPqNode *node;
+	const StblPqChunk *chunk;
+	StblPqLeafData *out;
+	size_t		levels_cap;
+	StblBuf		page;			/* decompressed */
+	bool		has_dict;
+	StblVec		dict;
+	bool		want_codes;		/* codes instead of values: */
+	uint32_t   *codes;			/* of the values so far */
+	size_t		n_codes;
+	size_t		codes_cap;
+	uint64_t	at;				/* offset in the file of the bytes at hand */
+	StblError  *err;
+} StblPqChunkReader;
+
+extern bool stbl_pq_read_page(StblPqChunkReader *r, StblCursor *cur);
+extern void stbl_pq_level_room(StblPqChunkReader *r, size_t n);
+extern void stbl_pq_code_room(StblPqChunkReader *r, size_t n);
+extern size_t stbl_pq_count_equal(const uint8_t *p, size_t n, uint8_t v);
+extern bool stbl_pq_is_dictionary(int64_t encoding);
+
+/* chunk.c: out->values was initialised by the caller, and is empty; of the part, or, where that is NULL, of the whole chunk */
+extern bool stbl_pq_decode_chunk(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf, const uint8_t *data, size_t len,
+								 const StblPqPart *part, StblPqLeafData *out, StblError *err);
 
 /* assemble.c */
 extern bool stbl_pq_column_levels(const StblPqSchema *schema, int leaf, const StblColVec *col, size_t n_rows,

@@ -1,8 +1,7 @@
 /*
- * Chunks, read: page headers, checksums, decompression, levels, values.
- * A chunk is [dictionary page] data page...; data pages are of version 1
- * (levels compressed with the values, each with a length before it) or 2
- * (levels first, never compressed, lengths in the header).
+ * Pages, read: headers, checksums, decompression, levels, values.  Data pages
+ * are of version 1 (levels compressed with the values, each with a length
+ * before it) or 2 (levels first, never compressed, lengths in the header).
  *
  * Sizes in a page header are the input's word: memory for a page is taken
  * only if its compressed bytes could expand to it.
@@ -11,23 +10,6 @@
 
 #include "common/codec.h"
 #include "parquet/parquet_int.h"
-
-typedef struct ChunkReader
-{
-	StblMem    *mem;
-	const StblPqNode *node;
-	const StblPqChunk *chunk;
-	StblPqLeafData *out;
-	size_t		levels_cap;
-	StblBuf		page;			/* decompressed */
-	bool		has_dict;
-	StblVec		dict;
-	bool		want_codes;		/* codes instead of values: */
-	uint32_t   *codes;			/* of the values so far */
-	size_t		n_codes;
-	size_t		codes_cap;
-	StblError  *err;
-} ChunkReader;
 
 static const char *
 encoding_name(int64_t encoding)
@@ -76,7 +58,7 @@ codec_name(StblPqCodec codec)
 
 /* Makes size bytes of `in` decompressed; *bytes points to them. */
 static bool
-unpack_page(ChunkReader *r, const uint8_t *in, size_t in_len, size_t size, bool is_compressed, const uint8_t **bytes)
+unpack_page(StblPqChunkReader *r, const uint8_t *in, size_t in_len, size_t size, bool is_compressed, const uint8_t **bytes)
 {
 	uint64_t	limit = expansion_limit(r->chunk->codec);
 
@@ -102,7 +84,7 @@ unpack_page(ChunkReader *r, const uint8_t *in, size_t in_len, size_t size, bool 
 }
 
 static bool
-read_dictionary(ChunkReader *r, const StblPqPage *h, const uint8_t *in)
+read_dictionary(StblPqChunkReader *r, const StblPqPage *h, const uint8_t *in)
 {
 	const uint8_t *bytes;
 	uint32_t	width;
@@ -124,13 +106,13 @@ read_dictionary(ChunkReader *r, const StblPqPage *h, const uint8_t *in)
 /* ---- levels ---- */
 
 static bool
-bad_levels(ChunkReader *r)
+bad_levels(StblPqChunkReader *r)
 {
 	return stbl_fail(r->err, STBL_ERR_CORRUPT, "levels of Parquet column \"%s\" are malformed", r->node->name);
 }
 
-static void
-make_level_room(ChunkReader *r, size_t n)
+void
+stbl_pq_level_room(StblPqChunkReader *r, size_t n)
 {
 	size_t		cap = r->levels_cap > 0 ? r->levels_cap * 2 : 64;
 
@@ -147,7 +129,7 @@ make_level_room(ChunkReader *r, size_t n)
 }
 
 static bool
-decode_levels(ChunkReader *r, const uint8_t *data, size_t len, uint8_t *to, size_t n, int max)
+decode_levels(StblPqChunkReader *r, const uint8_t *data, size_t len, uint8_t *to, size_t n, int max)
 {
 	StblCursor	cur;
 	uint8_t		highest = 0;
@@ -162,7 +144,7 @@ decode_levels(ChunkReader *r, const uint8_t *data, size_t len, uint8_t *to, size
 
 /* Levels of a version 1 page: a length, then the runs. */
 static bool
-decode_levels_v1(ChunkReader *r, StblCursor *cur, uint8_t *to, size_t n, int max, int64_t encoding)
+decode_levels_v1(StblPqChunkReader *r, StblCursor *cur, uint8_t *to, size_t n, int max, int64_t encoding)
 {
 	uint32_t	len;
 	const uint8_t *p;
@@ -178,8 +160,8 @@ decode_levels_v1(ChunkReader *r, StblCursor *cur, uint8_t *to, size_t n, int max
 	return decode_levels(r, p, len, to, n, max);
 }
 
-static size_t
-count_equal(const uint8_t *p, size_t n, uint8_t v)
+size_t
+stbl_pq_count_equal(const uint8_t *p, size_t n, uint8_t v)
 {
 	size_t		count = 0;
 
@@ -198,21 +180,25 @@ count_equal(const uint8_t *p, size_t n, uint8_t v)
 
 /* ---- values ---- */
 
+void
+stbl_pq_code_room(StblPqChunkReader *r, size_t n)
+{
+	if (n <= r->codes_cap)
+		return;
+	r->codes_cap = n > r->codes_cap * 2 ? n : r->codes_cap * 2;
+	r->codes = stbl_realloc(r->mem, r->codes, r->codes_cap * sizeof(uint32_t));
+}
+
 /* The codes of a page of n levels, of which n_values are values. */
 static bool
-decode_codes(ChunkReader *r, StblCursor *cur, size_t n, size_t n_values)
+decode_codes(StblPqChunkReader *r, StblCursor *cur, size_t n, size_t n_values)
 {
 	StblPqRuns	runs;
 	uint32_t	batch[STBL_PQ_BATCH];
-	size_t		need = r->out->n_levels + n;
 	int			width;
 	size_t		take;
 
-	if (need > r->codes_cap)
-	{
-		r->codes_cap = need > r->codes_cap * 2 ? need : r->codes_cap * 2;
-		r->codes = stbl_realloc(r->mem, r->codes, r->codes_cap * sizeof(uint32_t));
-	}
+	stbl_pq_code_room(r, r->out->n_levels + n);
 	if (n_values == 0)
 		return true;
 	width = stbl_cursor_u8(cur);
@@ -239,19 +225,19 @@ decode_codes(ChunkReader *r, StblCursor *cur, size_t n, size_t n_values)
 	return true;
 }
 
-static bool
-is_dictionary_encoding(int64_t encoding)
+bool
+stbl_pq_is_dictionary(int64_t encoding)
 {
 	return encoding == STBL_PQ_ENC_PLAIN_DICTIONARY || encoding == STBL_PQ_ENC_RLE_DICTIONARY;
 }
 
 static bool
-decode_values(ChunkReader *r, StblCursor *cur, int64_t encoding, size_t n)
+decode_values(StblPqChunkReader *r, StblCursor *cur, int64_t encoding, size_t n)
 {
 	StblVec    *out = &r->out->values;
 	bool		is_integer = (out->kind == STBL_VEC_I32 || out->kind == STBL_VEC_I64) && r->node->type != STBL_PQ_INT96;
 
-	if (is_dictionary_encoding(encoding))
+	if (stbl_pq_is_dictionary(encoding))
 	{
 		if (n > 0 && !r->has_dict)
 			return stbl_fail(r->err, STBL_ERR_CORRUPT, "Parquet column \"%s\" lacks its dictionary", r->node->name);
@@ -273,7 +259,7 @@ decode_values(ChunkReader *r, StblCursor *cur, int64_t encoding, size_t n)
 }
 
 static bool
-read_data_page(ChunkReader *r, const StblPqPage *h, const uint8_t *in)
+read_data_page(StblPqChunkReader *r, const StblPqPage *h, const uint8_t *in)
 {
 	StblPqLeafData *out = r->out;
 	const StblPqNode *node = r->node;
@@ -294,7 +280,7 @@ read_data_page(ChunkReader *r, const StblPqPage *h, const uint8_t *in)
 		if (!unpack_page(r, in, (size_t) h->stored, (size_t) h->size, true, &bytes))
 			return false;
 		stbl_cursor_init(&cur, bytes, (size_t) h->size);
-		make_level_room(r, done + n);
+		stbl_pq_level_room(r, done + n);
 		if (!decode_levels_v1(r, &cur, node->max_rep > 0 ? out->rep + done : NULL, n, node->max_rep, h->rep_encoding) ||
 			!decode_levels_v1(r, &cur, node->max_def > 0 ? out->def + done : NULL, n, node->max_def, h->def_encoding))
 			return false;
@@ -305,7 +291,7 @@ read_data_page(ChunkReader *r, const StblPqPage *h, const uint8_t *in)
 
 		if (h->def_len < 0 || h->rep_len < 0 || levels > h->stored || levels > h->size)
 			return bad_levels(r);
-		make_level_room(r, done + n);
+		stbl_pq_level_room(r, done + n);
 		if ((node->max_rep > 0 && !decode_levels(r, in, (size_t) h->rep_len, out->rep + done, n, node->max_rep)) ||
 			(node->max_def > 0 && !decode_levels(r, in + h->rep_len, (size_t) h->def_len, out->def + done, n, node->max_def)))
 			return false;
@@ -314,17 +300,17 @@ read_data_page(ChunkReader *r, const StblPqPage *h, const uint8_t *in)
 		stbl_cursor_init(&cur, bytes, (size_t) (h->size - levels));
 	}
 	if (node->max_def > 0)
-		n_values = count_equal(out->def + done, n, (uint8_t) node->max_def);
+		n_values = stbl_pq_count_equal(out->def + done, n, (uint8_t) node->max_def);
 	if (!(r->want_codes ? decode_codes(r, &cur, n, n_values) : decode_values(r, &cur, h->encoding, n_values)))
 		return false;
 	out->n_levels = done + n;
 	return true;
 }
 
-/* ---- the chunk ---- */
+/* ---- pages ---- */
 
-static bool
-read_page(ChunkReader *r, StblCursor *cur)
+bool
+stbl_pq_read_page(StblPqChunkReader *r, StblCursor *cur)
 {
 	StblPqPage	h;
 	const uint8_t *in;
@@ -332,14 +318,14 @@ read_page(ChunkReader *r, StblCursor *cur)
 
 	if (!stbl_pq_parse_page(cur, &h) || (uint64_t) h.stored > stbl_cursor_left(cur))
 		return stbl_fail(r->err, STBL_ERR_CORRUPT, "a page of Parquet column \"%s\" is malformed at offset %llu", r->node->name,
-						 (unsigned long long) (r->chunk->offset + at));
+						 (unsigned long long) (r->at + at));
 	if (h.size > STBL_PQ_MAX_PAGE_BYTES)
 		return stbl_fail(r->err, STBL_ERR_LIMIT, "a page of Parquet column \"%s\" has %lld bytes, more than %lld", r->node->name,
 						 (long long) h.size, (long long) STBL_PQ_MAX_PAGE_BYTES);
 	in = stbl_cursor_bytes(cur, (size_t) h.stored);
 	if (h.has_crc && stbl_crc32(0, in, (size_t) h.stored) != h.crc)
 		return stbl_fail(r->err, STBL_ERR_CORRUPT, "a page of Parquet column \"%s\" at offset %llu does not match its checksum",
-						 r->node->name, (unsigned long long) (r->chunk->offset + at));
+						 r->node->name, (unsigned long long) (r->at + at));
 	if (h.type == STBL_PQ_PAGE_DICTIONARY)
 		return read_dictionary(r, &h, in);
 	if (h.type == STBL_PQ_PAGE_DATA || h.type == STBL_PQ_PAGE_DATA_V2)
@@ -347,206 +333,4 @@ read_page(ChunkReader *r, StblCursor *cur)
 
 	/* pages of other kinds hold nothing of the column */
 	return true;
-}
-
-static bool
-check_rows(const StblPqNode *node, const StblPqLeafData *out, int64_t n_rows, StblError *err)
-{
-	int64_t		rows = (int64_t) out->n_levels;
-
-	if (node->max_rep > 0)
-	{
-		rows = 0;
-		for (size_t i = 0; i < out->n_levels; i++)
-			rows += out->rep[i] == 0;
-	}
-	if (rows != n_rows || (out->n_levels > 0 && node->max_rep > 0 && out->rep[0] != 0))
-		return stbl_fail(err, STBL_ERR_CORRUPT, "Parquet column \"%s\" has %lld rows in a row group of %lld", node->name, (long long) rows,
-						 (long long) n_rows);
-	return true;
-}
-
-/* Memory for all of the chunk at once, as far as its bytes bear the count out: 128 bytes for one. */
-static void
-make_room(ChunkReader *r)
-{
-	size_t		width = r->out->values.width > 0 ? r->out->values.width : sizeof(uint64_t);
-	uint64_t	n = r->chunk->length * 128 / (width + 1);
-
-	if (n > (uint64_t) r->chunk->n_values)
-		n = (uint64_t) r->chunk->n_values;
-	make_level_room(r, (size_t) n);
-	if (r->want_codes)
-	{
-		r->codes_cap = (size_t) n;
-		r->codes = stbl_alloc_array(r->mem, (size_t) n + 1, sizeof(uint32_t));
-	}
-	else
-		stbl_vec_reserve(&r->out->values, (size_t) n, 0);
-}
-
-static void
-begin_chunk(ChunkReader *r, StblMem *mem, const StblPqMeta *meta, int row_group, int leaf, StblPqLeafData *out, StblError *err)
-{
-	memset(r, 0, sizeof(*r));
-	r->mem = mem;
-	r->node = &meta->schema.nodes[meta->schema.leaf_nodes[leaf]];
-	r->chunk = &meta->row_groups[row_group].chunks[leaf];
-	r->out = out;
-	r->err = err;
-	out->n_levels = 0;
-	out->def = NULL;
-	out->rep = NULL;
-}
-
-/* On failure there are no levels left, and no codes. */
-static bool
-read_pages(ChunkReader *r, const uint8_t *data, size_t len, int64_t n_rows)
-{
-	StblPqLeafData *out = r->out;
-	StblCursor	cur;
-	bool		ok = true;
-
-	if (len != r->chunk->length)
-		return stbl_fail(r->err, STBL_ERR_CORRUPT, "chunk of Parquet column \"%s\" has %zu bytes instead of %llu", r->node->name, len,
-						 (unsigned long long) r->chunk->length);
-	stbl_buf_init(&r->page, r->mem);
-	stbl_cursor_init(&cur, data, len);
-	make_room(r);
-	while (ok && (int64_t) out->n_levels < r->chunk->n_values)
-		ok = read_page(r, &cur);
-	ok = ok && check_rows(r->node, out, n_rows, r->err);
-	stbl_buf_free(&r->page);
-	if (!ok)
-	{
-		stbl_free(r->mem, out->def);
-		stbl_free(r->mem, out->rep);
-		stbl_free(r->mem, r->codes);
-		out->def = out->rep = NULL;
-		out->n_levels = 0;
-		if (r->has_dict)
-			stbl_vec_free(&r->dict);
-	}
-	return ok;
-}
-
-/* On failure out has no levels, and values that are the caller's to free or to reset. */
-bool
-stbl_pq_decode_chunk(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
-					 const uint8_t *data, size_t len, StblPqLeafData *out, StblError *err)
-{
-	ChunkReader r;
-
-	begin_chunk(&r, mem, meta, row_group, leaf, out, err);
-	if (!read_pages(&r, data, len, meta->row_groups[row_group].n_rows))
-		return false;
-	if (r.has_dict)
-		stbl_vec_free(&r.dict);
-	return true;
-}
-
-/* ---- codes ---- */
-
-/* Whether all data pages are codes of a dictionary; looks at headers alone. */
-static bool
-is_coded(const ChunkReader *r, const uint8_t *data, size_t len)
-{
-	StblCursor	cur;
-	int64_t		n = 0;
-	bool		has_dict = false;
-
-	stbl_cursor_init(&cur, data, len);
-	while (n < r->chunk->n_values)
-	{
-		StblPqPage	h;
-
-		if (!stbl_pq_parse_page(&cur, &h) || (uint64_t) h.stored > stbl_cursor_left(&cur))
-			return false;
-		(void) stbl_cursor_bytes(&cur, (size_t) h.stored);
-		if (h.type == STBL_PQ_PAGE_DICTIONARY)
-			has_dict = true;
-		else if (h.type == STBL_PQ_PAGE_DATA || h.type == STBL_PQ_PAGE_DATA_V2)
-		{
-			if (!has_dict || h.n_values < 0 || !is_dictionary_encoding(h.encoding))
-				return false;
-			n += h.n_values;
-		}
-	}
-	return has_dict;
-}
-
-/* Codes of the values, spread over the rows (as values are in assemble.c): a null has the code after the last. */
-static void
-spread_codes(ChunkReader *r, StblPqCoded *out)
-{
-	const uint8_t *valid = r->out->def;
-	uint32_t   *codes = r->codes;
-	uint32_t	null_code = (uint32_t) r->dict.n;
-	size_t		n = r->n_codes;
-	size_t		i = out->n_rows;
-
-	for (; n > 0 && n < i; i--)
-	{
-		uint32_t	keep = -(uint32_t) valid[i - 1];
-
-		codes[i - 1] = (codes[n - 1] & keep) | (null_code & ~keep);
-		n -= valid[i - 1];
-	}
-	for (; n < i; i--)
-		codes[i - 1] = null_code;
-}
-
-bool
-stbl_pq_read_coded(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
-				   const uint8_t *data, size_t len, StblPqCoded *out, bool *coded, StblError *err)
-{
-	ChunkReader r;
-	StblPqLeafData levels;
-
-	memset(out, 0, sizeof(*out));
-	memset(&levels, 0, sizeof(levels));
-	begin_chunk(&r, mem, meta, row_group, leaf, &levels, err);
-	*coded = r.node->parent == 0 && r.node->max_rep == 0 && is_coded(&r, data, len);
-	if (!*coded)
-		return true;
-	r.want_codes = true;
-	if (!read_pages(&r, data, len, meta->row_groups[row_group].n_rows))
-		return false;
-	out->n_rows = levels.n_levels;
-	out->n_null = out->n_rows - r.n_codes;
-	out->dict = r.dict;
-	out->codes = r.codes;
-	if (out->n_null > 0)
-	{
-		out->valid = levels.def;
-		spread_codes(&r, out);
-	}
-	else
-		stbl_free(mem, levels.def);
-	return true;
-}
-
-void
-stbl_pq_coded_free(StblMem *mem, StblPqCoded *coded)
-{
-	if (coded->dict.mem != NULL)
-		stbl_vec_free(&coded->dict);
-	stbl_free(mem, coded->codes);
-	stbl_free(mem, coded->valid);
-	memset(coded, 0, sizeof(*coded));
-}
-
-bool
-stbl_pq_read_leaf(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
-				  const uint8_t *data, size_t len, StblPqLeafData *out, StblError *err)
-{
-	uint32_t	width;
-	StblVecKind kind = stbl_pq_vec_kind(&meta->schema.nodes[meta->schema.leaf_nodes[leaf]], &width);
-
-	memset(out, 0, sizeof(*out));
-	stbl_vec_init(&out->values, mem, kind, width);
-	if (stbl_pq_decode_chunk(mem, meta, row_group, leaf, data, len, out, err))
-		return true;
-	stbl_vec_free(&out->values);
-	return false;
 }

@@ -1,9 +1,9 @@
 /*
- * Statistics of column chunks: minimum, maximum, count of nulls.
+ * Statistics of pages and column chunks: minimum, maximum, count of nulls.
  *
  * Orders are Parquet's TYPE_ORDER: signed for integers and decimals, bytes
- * unsigned for strings and binaries.  A NaN has no place in it, so a chunk
- * with one has no bounds; zeros are written as -0.0 for a minimum and +0.0
+ * unsigned for strings and binaries.  A NaN has no place in it, so what
+ * has one has no bounds; zeros are written as -0.0 for a minimum and +0.0
  * for a maximum, as the format asks.
  */
 #include <string.h>
@@ -38,9 +38,9 @@ set_bytes(StblMem *mem, uint8_t **to, size_t *to_len, const void *from, size_t l
 }
 
 #define MIN_MAX(type) do { \
-	const type *v = (const type *) values->values; \
+	const type *v = (const type *) values->values + first; \
 	type lo = v[0], hi = v[0]; \
-	for (size_t i = 1; i < values->n; i++) \
+	for (size_t i = 1; i < n; i++) \
 	{ \
 		lo = v[i] < lo ? v[i] : lo; \
 		hi = v[i] > hi ? v[i] : hi; \
@@ -52,14 +52,14 @@ set_bytes(StblMem *mem, uint8_t **to, size_t *to_len, const void *from, size_t l
 
 /* In lanes, for one chain of comparisons would wait for each before the next. */
 #define MIN_MAX_FLOAT(type) do { \
-	const type *v = (const type *) values->values; \
+	const type *v = (const type *) values->values + first; \
 	type los[LANES], his[LANES]; \
 	int64_t n_nan = 0; \
 	type lo, hi; \
 	size_t i = 0; \
 	for (int j = 0; j < LANES; j++) \
 		los[j] = his[j] = v[0]; \
-	for (; i + LANES <= values->n; i += LANES) \
+	for (; i + LANES <= n; i += LANES) \
 		for (int j = 0; j < LANES; j++) \
 		{ \
 			type x = v[i + j]; \
@@ -74,7 +74,7 @@ set_bytes(StblMem *mem, uint8_t **to, size_t *to_len, const void *from, size_t l
 		lo = los[j] < lo ? los[j] : lo; \
 		hi = his[j] > hi ? his[j] : hi; \
 	} \
-	for (; i < values->n; i++) \
+	for (; i < n; i++) \
 	{ \
 		n_nan += v[i] != v[i]; \
 		lo = v[i] < lo ? v[i] : lo; \
@@ -100,17 +100,19 @@ leading(const uint8_t *p, size_t len)
 }
 
 static void
-byte_bounds(StblMem *mem, const StblVec *v, StblPqStats *stats)
+byte_bounds(StblMem *mem, const StblVec *v, size_t first, const uint32_t *pick, size_t n, StblPqStats *stats)
 {
-	size_t		lo = 0,
-				hi = 0;
+	size_t		lo = pick ? pick[0] : first,
+				hi = lo;
 	uint64_t	lo_leads,
 				hi_leads;
 
 #define AT(i) v->bytes + v->offsets[i], v->offsets[(i) + 1] - v->offsets[i]
-	lo_leads = hi_leads = leading(AT(0));
-	for (size_t i = 1; i < v->n; i++)
+	lo_leads = hi_leads = leading(AT(lo));
+	for (size_t k = 1; k < n; k++)
 	{
+		size_t		i = pick ? pick[k] : first + k;
+
 		/* most often it is strictly between them by these alone */
 		uint64_t	leads = v->offsets[i + 1] - v->offsets[i] >= 8 ? leading(v->bytes + v->offsets[i], 8) : leading(AT(i));
 
@@ -134,14 +136,14 @@ byte_bounds(StblMem *mem, const StblVec *v, StblPqStats *stats)
 }
 
 static void
-fixed_bounds(StblMem *mem, const StblVec *v, bool decimal, StblPqStats *stats)
+fixed_bounds(StblMem *mem, const StblVec *v, bool decimal, size_t first, const uint32_t *pick, size_t n, StblPqStats *stats)
 {
-	const uint8_t *lo = v->values,
-			   *hi = v->values;
+	const uint8_t *lo = v->values + (pick ? pick[0] : first) * v->width,
+			   *hi = lo;
 
-	for (size_t i = 1; i < v->n; i++)
+	for (size_t k = 1; k < n; k++)
 	{
-		const uint8_t *p = v->values + i * v->width;
+		const uint8_t *p = v->values + (pick ? pick[k] : first + k) * v->width;
 
 		if ((decimal ? compare_decimals(p, lo, v->width) : memcmp(p, lo, v->width)) < 0)
 			lo = p;
@@ -193,12 +195,12 @@ raise_prefix(uint8_t *max, size_t *len, bool utf8)
 	return false;
 }
 
-static void
-truncate_bounds(const StblPqNode *leaf, StblPqStats *stats)
+/* Makes bounds short enough to be kept; they still hold.  Their memory shrinks with them. */
+void
+stbl_pq_stats_cut(StblMem *mem, const StblPqNode *leaf, StblPqStats *stats)
 {
 	bool		utf8 = leaf->logical == STBL_PQL_STRING || leaf->logical == STBL_PQL_JSON || leaf->logical == STBL_PQL_ENUM;
 
-	stats->min_exact = stats->max_exact = true;
 	if (leaf->type != STBL_PQ_BYTE_ARRAY || !stats->has_min_max)
 		return;
 	if (stats->min_len > STBL_PQ_STAT_BYTES)
@@ -210,12 +212,14 @@ truncate_bounds(const StblPqNode *leaf, StblPqStats *stats)
 				n--;
 		stats->min_len = n;
 		stats->min_exact = false;
+		stats->min = stbl_realloc(mem, stats->min, n + 1);
 	}
 	if (stats->max_len > STBL_PQ_STAT_BYTES)
 	{
 		stats->max_exact = false;
 		if (!raise_prefix(stats->max, &stats->max_len, utf8))
 			stats->has_min_max = false;
+		stats->max = stbl_realloc(mem, stats->max, STBL_PQ_STAT_BYTES + 1);
 	}
 }
 
@@ -230,13 +234,14 @@ has_known_order(const StblPqNode *leaf)
 	return !(leaf->logical == STBL_PQL_DECIMAL && leaf->type == STBL_PQ_BYTE_ARRAY);
 }
 
-/* values: the non-null values of a chunk, dense.  null_count is the caller's. */
+/* values are dense; null_count is the caller's */
 void
-stbl_pq_stats_of(StblMem *mem, const StblPqNode *leaf, const StblVec *values, StblPqStats *stats)
+stbl_pq_stats_of(StblMem *mem, const StblPqNode *leaf, const StblVec *values, size_t first, const uint32_t *pick,
+				 size_t n, StblPqStats *stats)
 {
 	stats->has_min_max = false;
 	stats->min_exact = stats->max_exact = true;
-	if (values->n == 0 || !has_known_order(leaf))
+	if (n == 0 || !has_known_order(leaf))
 		return;
 	switch (values->kind)
 	{
@@ -256,13 +261,12 @@ stbl_pq_stats_of(StblMem *mem, const StblPqNode *leaf, const StblVec *values, St
 			MIN_MAX_FLOAT(double);
 			break;
 		case STBL_VEC_BYTES:
-			byte_bounds(mem, values, stats);
+			byte_bounds(mem, values, first, pick, n, stats);
 			break;
 		case STBL_VEC_FIXED:
-			fixed_bounds(mem, values, leaf->logical == STBL_PQL_DECIMAL, stats);
+			fixed_bounds(mem, values, leaf->logical == STBL_PQL_DECIMAL, first, pick, n, stats);
 			break;
 	}
-	truncate_bounds(leaf, stats);
 }
 
 #define COMPARE(type) do { \
@@ -272,8 +276,8 @@ stbl_pq_stats_of(StblMem *mem, const StblPqNode *leaf, const StblVec *values, St
 	return x < y ? -1 : x > y; \
 } while (0)
 
-static int
-compare_bounds(const StblPqNode *leaf, const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+int
+stbl_pq_compare_bounds(const StblPqNode *leaf, const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {
 	switch (leaf->type)
 	{
@@ -303,9 +307,9 @@ compare_bounds(const StblPqNode *leaf, const uint8_t *a, size_t a_len, const uin
 }
 
 /*
- * Adds a chunk's statistics to those of the file so far.  A chunk of nulls
- * alone has no bounds and does not spoil those of others; one with values
- * but without bounds does.  first: nothing has been added with values yet.
+ * Adds the statistics of a page or chunk with values to those of what it is
+ * part of.  One with values but without bounds spoils those of the others.
+ * first: nothing has been added with values yet.
  */
 void
 stbl_pq_stats_merge(StblMem *mem, const StblPqNode *leaf, StblPqStats *into, const StblPqStats *from, bool first)
@@ -328,12 +332,12 @@ stbl_pq_stats_merge(StblMem *mem, const StblPqNode *leaf, StblPqStats *into, con
 		into->has_min_max = false;
 		return;
 	}
-	if (compare_bounds(leaf, from->min, from->min_len, into->min, into->min_len) < 0)
+	if (stbl_pq_compare_bounds(leaf, from->min, from->min_len, into->min, into->min_len) < 0)
 	{
 		set_bytes(mem, &into->min, &into->min_len, from->min, from->min_len);
 		into->min_exact = from->min_exact;
 	}
-	if (compare_bounds(leaf, from->max, from->max_len, into->max, into->max_len) > 0)
+	if (stbl_pq_compare_bounds(leaf, from->max, from->max_len, into->max, into->max_len) > 0)
 	{
 		set_bytes(mem, &into->max, &into->max_len, from->max, from->max_len);
 		into->max_exact = from->max_exact;

@@ -72,6 +72,28 @@ stbl_vec_truncate(StblVec *vec, size_t n)
 }
 
 void
+stbl_vec_cut(StblVec *vec, size_t first, size_t n)
+{
+	size_t		end = first + n;
+	size_t		n_after = vec->n - end;
+
+	if (n == 0)
+		return;
+	memmove(vec->valid + first, vec->valid + end, n_after);
+	if (vec->kind == STBL_VEC_BYTES)
+	{
+		uint64_t	gone = vec->offsets[end] - vec->offsets[first];
+
+		memmove(vec->bytes + vec->offsets[first], vec->bytes + vec->offsets[end], vec->offsets[vec->n] - vec->offsets[end]);
+		for (size_t i = 1; i <= n_after; i++)
+			vec->offsets[first + i] = vec->offsets[end + i] - gone;
+	}
+	else
+		memmove(vec->values + first * vec->width, vec->values + end * vec->width, n_after * vec->width);
+	vec->n -= n;
+}
+
+void
 stbl_vec_reserve(StblVec *vec, size_t n, size_t n_bytes)
 {
 	if (n > vec->cap)

@@ -55,6 +55,7 @@ extern void stbl_vec_init(StblVec *vec, StblMem *mem, StblVecKind kind, uint32_t
 extern void stbl_vec_free(StblVec *vec);
 extern void stbl_vec_reset(StblVec *vec);	/* n = 0, keeps memory */
 extern void stbl_vec_truncate(StblVec *vec, size_t n);
+extern void stbl_vec_cut(StblVec *vec, size_t first, size_t n); /* removes slots [first, first + n); no nulls among them */
 extern void stbl_vec_reserve(StblVec *vec, size_t n, size_t n_bytes);
 extern void stbl_vec_null(StblVec *vec);
 extern void stbl_vec_fixed(StblVec *vec, const void *value);	/* width bytes */

@@ -2,8 +2,10 @@
  * Files, written.  A chunk is a dictionary page, if one pays, then data pages
  * of version 1 cut at row boundaries, encoded and compressed as choose.c
  * says; each page has a header in Thrift with a CRC-32 of the bytes that
- * follow it.  Buffers are the writer's and serve chunk after chunk: nothing
- * is allocated per value.
+ * follow it.  Pages of all columns end at the same rows, and at others only
+ * where values are large, so that a reader who needs some rows needs the same
+ * few pages of each column.  Buffers are the writer's and serve chunk after
+ * chunk: nothing is allocated per value.
  */
 #include <string.h>
 
@@ -14,6 +16,7 @@
 #define DEFAULT_PAGE_BYTES ((size_t) 1024 * 1024)
 #define MAX_TARGET_BYTES ((size_t) STBL_PQ_MAX_PAGE_BYTES / 2)
 #define MAX_PAGE_LEVELS ((size_t) 1 << 24)
+#define DEFAULT_PAGE_ROWS 16384
 
 /* Beside one value a page has a few bytes of lengths and levels. */
 #define PAGE_SPARE 128
@@ -52,6 +55,8 @@ stbl_pq_writer_new(StblMem *mem, const StblPqSchema *schema, const StblPqWriterO
 		w->options.page_bytes = DEFAULT_PAGE_BYTES;
 	if (w->options.page_bytes > MAX_TARGET_BYTES)
 		w->options.page_bytes = MAX_TARGET_BYTES;
+	if (w->options.page_rows == 0)
+		w->options.page_rows = options->plain ? SIZE_MAX : DEFAULT_PAGE_ROWS;
 	if (options->created_by != NULL)
 		w->options.created_by = stbl_strdup(mem, options->created_by);
 	w->stats = stbl_alloc0(mem, n * sizeof(StblPqStats));
@@ -110,14 +115,25 @@ put_page(StblPqWriter *w, bool is_dict, size_t n_values, int encoding, StblBuf *
 	return true;
 }
 
-/* A page's extent: levels [level, *level_end), values [value, *value_end); bits: of a value, 0: variable. */
-static void
-cut_page(const StblPqWriter *w, const StblPqLeafData *data, int max_def, size_t bits, size_t level, size_t value,
-		 size_t *level_end, size_t *value_end)
+/* How far a page, or what was written of a chunk, reaches. */
+typedef struct Extent
+{
+	size_t		level;
+	size_t		value;
+	size_t		row;
+} Extent;
+
+/* Where the page that begins at *from ends; bits: of a value, 0: variable. */
+static Extent
+cut_page(const StblPqWriter *w, const StblPqLeafData *data, int max_def, size_t bits, const Extent *from)
 {
 	size_t		target = w->options.page_bytes * 8;
+	size_t		rows_left = w->options.page_rows - from->row % w->options.page_rows;
+	size_t		level = from->level,
+				value = from->value;
 	size_t		end = level,
-				n = value;
+				n = value,
+				rows = 0;
 
 	if (data->rep == NULL && bits > 0)
 	{
@@ -127,12 +143,15 @@ cut_page(const StblPqWriter *w, const StblPqLeafData *data, int max_def, size_t 
 			step = 1;
 		if (step > MAX_PAGE_LEVELS)
 			step = MAX_PAGE_LEVELS;
+		if (step > rows_left)
+			step = rows_left;
 		end = data->n_levels - level < step ? data->n_levels : level + step;
 		if (data->def == NULL)
 			n = value + (end - level);
 		else
 			for (size_t i = level; i < end; i++)
 				n += data->def[i] == max_def;
+		rows = end - level;
 	}
 	else
 	{
@@ -144,10 +163,11 @@ cut_page(const StblPqWriter *w, const StblPqLeafData *data, int max_def, size_t 
 		{
 			if (data->rep == NULL || data->rep[end] == 0)
 			{
-				if (end > level && (filled >= target || end - level >= MAX_PAGE_LEVELS))
+				if (end > level && (filled >= target || end - level >= MAX_PAGE_LEVELS || rows >= rows_left))
 					break;
 				row = end;
 				row_n = n;
+				rows++;
 			}
 			if (data->def == NULL || data->def[end] == max_def)
 			{
@@ -160,12 +180,12 @@ cut_page(const StblPqWriter *w, const StblPqLeafData *data, int max_def, size_t 
 			{
 				end = row;
 				n = row_n;
+				rows--;
 				break;
 			}
 		}
 	}
-	*level_end = end;
-	*value_end = n;
+	return (Extent) {end, n, from->row + rows};
 }
 
 static void
@@ -188,34 +208,78 @@ encode_values(StblPqWriter *w, int encoding, const StblVec *values, size_t first
 	}
 }
 
+/* Statistics of values [first, first + n), whole. */
+static void
+stats_of_values(StblPqWriter *w, const StblPqNode *node, const StblPqLeafData *data, bool use_dict, size_t first, size_t n,
+				StblPqStats *stats)
+{
+	/* numbers are compared faster than their codes are looked at */
+	if (use_dict && n > 0 && (data->values.kind == STBL_VEC_BYTES || data->values.kind == STBL_VEC_FIXED))
+	{
+		n = stbl_pq_dict_used(&w->dict, first, n);
+		stbl_pq_stats_of(w->mem, node, &w->dict.entries, 0, w->dict.used, n, stats);
+	}
+	else
+		stbl_pq_stats_of(w->mem, node, &data->values, first, NULL, n, stats);
+}
+
+/* Remembers a page for the index, and adds its statistics to the chunk's. */
+static void
+note_page(StblPqWriter *w, const StblPqNode *node, const StblPqLeafData *data, const Extent *from, const Extent *to,
+		  uint64_t offset, uint64_t length, StblPqOutChunk *chunk)
+{
+	size_t		n = to->value - from->value;
+	StblPqOutPage *page;
+
+	if (chunk->n_pages == chunk->pages_cap)
+	{
+		chunk->pages_cap = chunk->pages_cap > 0 ? chunk->pages_cap * 2 : 1;
+		chunk->pages = stbl_realloc(w->mem, chunk->pages, (size_t) chunk->pages_cap * sizeof(StblPqOutPage));
+	}
+	page = &chunk->pages[chunk->n_pages++];
+	memset(page, 0, sizeof(*page));
+	page->offset = offset;
+	page->length = (uint32_t) length;
+	page->first_row = (int64_t) from->row;
+	page->all_null = n == 0;
+	page->stats.null_count = (int64_t) (to->level - from->level - n);
+	if (n == 0)
+		return;
+	stats_of_values(w, node, data, chunk->has_dict, from->value, n, &page->stats);
+	stbl_pq_stats_merge(w->mem, node, &chunk->stats, &page->stats, from->value == 0);
+	stbl_pq_stats_cut(w->mem, node, &page->stats);
+}
+
+/* base: offset in the file of out's byte 0 */
 static bool
-put_data_pages(StblPqWriter *w, const StblPqNode *node, const StblPqLeafData *data, StblBuf *out,
+put_data_pages(StblPqWriter *w, const StblPqNode *node, const StblPqLeafData *data, uint64_t base, StblBuf *out,
 			   StblPqOutChunk *chunk, StblError *err)
 {
 	bool		use_dict = chunk->has_dict;
-	size_t		level = 0,
-				value = 0;
+	Extent		from = {0, 0, 0};
 	size_t		bits = use_dict ? (size_t) w->dict.width : data->values.kind == STBL_VEC_BOOL ? 1 : (size_t) data->values.width * 8;
 
-	while (level < data->n_levels)
+	while (from.level < data->n_levels)
 	{
-		size_t		level_end,
-					value_end;
+		Extent		to = cut_page(w, data, node->max_def, bits, &from);
+		size_t		n = to.level - from.level;
+		size_t		n_values = to.value - from.value;
+		size_t		start = out->len;
 
-		cut_page(w, data, node->max_def, bits, level, value, &level_end, &value_end);
-		if (level_end - level > INT32_MAX ||
-			(!use_dict && stbl_pq_plain_size(&data->values, value, value_end - value) > (uint64_t) STBL_PQ_MAX_PAGE_BYTES))
+		if (n > INT32_MAX ||
+			(!use_dict && stbl_pq_plain_size(&data->values, from.value, n_values) > (uint64_t) STBL_PQ_MAX_PAGE_BYTES))
 			return stbl_fail(err, STBL_ERR_LIMIT, "a row of Parquet column \"%s\" is too large for a page", node->name);
 		stbl_buf_reset(&w->page);
 		if (data->rep != NULL)
-			stbl_pq_encode_levels(&w->page, data->rep + level, level_end - level, node->max_rep);
+			stbl_pq_encode_levels(&w->page, data->rep + from.level, n, node->max_rep);
 		if (data->def != NULL)
-			stbl_pq_encode_levels(&w->page, data->def + level, level_end - level, node->max_def);
-		encode_values(w, chunk->encoding, &data->values, value, value_end - value);
-		if (!put_page(w, false, level_end - level, chunk->encoding, out, chunk, err))
+			stbl_pq_encode_levels(&w->page, data->def + from.level, n, node->max_def);
+		encode_values(w, chunk->encoding, &data->values, from.value, n_values);
+		if (!put_page(w, false, n, chunk->encoding, out, chunk, err))
 			return false;
-		level = level_end;
-		value = value_end;
+		if (!w->options.plain)
+			note_page(w, node, data, &from, &to, base + start, out->len - start, chunk);
+		from = to;
 	}
 	return true;
 }
@@ -312,13 +376,14 @@ put_chunk(StblPqWriter *w, int leaf, size_t n_rows, const StblPqLeafData *data, 
 		ok = put_page(w, true, w->dict.entries.n, STBL_PQ_ENC_PLAIN, out, chunk, err);
 	}
 	chunk->data_offset = base + out->len;
-	ok = ok && put_data_pages(w, node, data, out, chunk, err);
+	ok = ok && put_data_pages(w, node, data, base, out, chunk, err);
 	if (ok && ((uint64_t) data->n_levels > STBL_PQ_MAX_LEVELS(chunk->compressed) || chunk_is_too_large(data)))
 		ok = stbl_fail(err, STBL_ERR_LIMIT, "a row group of %zu rows is too large for Parquet column \"%s\"", n_rows, node->name);
 	if (ok)
 	{
-		/* every value is in the dictionary, so its bounds are those of the chunk */
-		stbl_pq_stats_of(w->mem, node, chunk->has_dict ? &w->dict.entries : &data->values, &chunk->stats);
+		if (w->options.plain)
+			stats_of_values(w, node, data, chunk->has_dict, 0, data->values.n, &chunk->stats);
+		stbl_pq_stats_cut(w->mem, node, &chunk->stats);
 		chunk->stats.has_null_count = true;
 		chunk->stats.null_count = (int64_t) (data->n_levels - data->values.n);
 	}
@@ -354,8 +419,16 @@ forget_group(StblPqWriter *w, StblPqOutGroup *g, StblBuf *out, size_t start)
 	out->data[start] = '\0';
 	for (int i = 0; i < w->schema->n_leaves; i++)
 	{
-		stbl_free(w->mem, g->chunks[i].stats.min);
-		stbl_free(w->mem, g->chunks[i].stats.max);
+		StblPqOutChunk *c = &g->chunks[i];
+
+		for (int j = 0; j < c->n_pages; j++)
+		{
+			stbl_free(w->mem, c->pages[j].stats.min);
+			stbl_free(w->mem, c->pages[j].stats.max);
+		}
+		stbl_free(w->mem, c->pages);
+		stbl_free(w->mem, c->stats.min);
+		stbl_free(w->mem, c->stats.max);
 	}
 	stbl_free(w->mem, g->chunks);
 }
@@ -463,6 +536,7 @@ stbl_pq_writer_finish(StblPqWriter *w, StblBuf *out, StblError *err)
 
 	if (w->offset == 0)
 		stbl_buf_append(out, "PAR1", 4);
+	stbl_pq_write_index(out, w->offset - start, w->schema, w->groups, w->n_groups);
 	stbl_pq_write_footer(out, w->schema, w->groups, w->n_groups, w->n_rows, w->options.created_by);
 	if (out->len - start > UINT32_MAX)
 		return stbl_fail(err, STBL_ERR_LIMIT, "the footer of a Parquet file is too large");

@@ -33,7 +33,7 @@ for f in $pure; do
 done
 wait
 mkdir -p "$work/seeds"
-for t in $targets encoding page footer dv checkpoint; do
+for t in $targets encoding page footer index dv checkpoint; do
 	mkdir -p "$work/seeds/$t" "$work/corpus/$t" "$work/found"
 	cp -r test/fuzz/seeds/"$t"/. "$work/seeds/$t/" 2>/dev/null
 done

@@ -358,6 +358,89 @@ footer_seeds(void)
 		footer_seed(STBL_PQL_NONE, (StblPqType) type);
 }
 
+/* ---- the page index of a chunk, and the chunk ---- */
+
+static void
+put_index_value(StblColVec *col, StblPqType type, int i)
+{
+	uint8_t		bytes[12];
+
+	memset(bytes, i % 5, sizeof(bytes));
+	bytes[0] = (uint8_t) (i * 7);
+	if (type == STBL_PQ_BOOLEAN)
+		bytes[0] &= 1;
+	if (type == STBL_PQ_BYTE_ARRAY)
+		stbl_vec_bytes(&col->elem, bytes, (size_t) i % 12);
+	else
+		stbl_vec_fixed(&col->elem, bytes);
+}
+
+/* As target_index.c reads it; few: of so few values that there is a dictionary. */
+static void
+index_seed(int shape, StblPqType type, bool few)
+{
+	StblPqNode	n[4];
+	StblPqSchema schema;
+	StblPqWriterOptions options = {STBL_PQ_UNCOMPRESSED, 0, 0, STBL_PQ_CREATED_BY, false, 40};
+	StblColVec	col;
+	const StblColVec *cols[1] = {&col};
+	StblPqWriter *w;
+	StblBuf		file = buf(),
+				b = buf();
+	StblPqMeta *meta;
+	const StblPqChunk *chunk;
+	uint64_t	footer_len;
+	uint32_t	width;
+	StblVecKind kind;
+
+	memset(&schema, 0, sizeof(schema));
+	n[0] = node("root", STBL_PQ_REQUIRED, 1, STBL_PQ_BOOLEAN, STBL_PQL_NONE);
+	n[1] = node("x", shape == 0 ? STBL_PQ_REQUIRED : STBL_PQ_OPTIONAL, shape < 2 ? 0 : 1, type, shape < 2 ? STBL_PQL_NONE : STBL_PQL_LIST);
+	n[2] = node("x", STBL_PQ_REPEATED, 1, STBL_PQ_BOOLEAN, STBL_PQL_NONE);
+	n[3] = node("x", STBL_PQ_OPTIONAL, 0, type, STBL_PQL_NONE);
+	n[1].type_length = n[3].type_length = 5;
+	schema.nodes = n;
+	schema.n_nodes = shape < 2 ? 2 : 4;
+	if (!stbl_pq_schema_finish(mem, &schema, &err))
+		exit(1);
+	kind = stbl_pq_vec_kind(&n[schema.n_nodes - 1], &width);
+	stbl_colvec_init(&col, mem, shape == 2, kind, width);
+	for (int i = 0; i < 120; i++)
+	{
+		if (shape > 0 && i % 9 == 0)
+		{
+			stbl_colvec_null(&col);
+			continue;
+		}
+		put_index_value(&col, type, few ? i % 4 : i);
+		stbl_colvec_end_row(&col);
+	}
+	w = stbl_pq_writer_new(mem, &schema, &options);
+	if (!stbl_pq_write_columns(w, 120, cols, &file, &err) || !stbl_pq_writer_finish(w, &file, &err) ||
+		!stbl_pq_footer_length(file.data + file.len - 8, file.len, &footer_len, &err))
+		exit(1);
+	meta = stbl_pq_parse_footer(mem, file.data + file.len - footer_len, footer_len, file.len, &err);
+	if (meta == NULL)
+		exit(1);
+	chunk = &meta->row_groups[0].chunks[0];
+	stbl_buf_append(&b, (uint8_t[]) {(uint8_t) shape, (uint8_t) type, 0, 0, 0xfd, 119, 0, 0}, 8);
+	stbl_buf_u16le(&b, (uint16_t) chunk->offset_index.length);
+	stbl_buf_u16le(&b, (uint16_t) chunk->column_index.length);
+	stbl_buf_append(&b, file.data + chunk->offset_index.offset, chunk->offset_index.length);
+	stbl_buf_append(&b, file.data + chunk->column_index.offset, chunk->column_index.length);
+	stbl_buf_append(&b, file.data + chunk->offset, chunk->length);
+	seed("index", &b);
+}
+
+static void
+index_seeds(void)
+{
+	for (int shape = 0; shape < 3; shape++)
+		for (int type = STBL_PQ_BOOLEAN; type <= STBL_PQ_FIXED; type++)
+			for (int few = 0; few < 2 && type != STBL_PQ_INT96; few++)
+				index_seed(shape, (StblPqType) type, few);
+}
+
 /* ---- deletion vectors ---- */
 
 static void
@@ -428,6 +511,7 @@ main(int argc, char **argv)
 	mem = stbl_mem_malloc();
 	encoding_seeds();
 	footer_seeds();
+	index_seeds();
 	dv_seeds();
 	checkpoint_seed(argv[2]);
 	printf("# %d seeds\n", n_seeds);

@@ -138,7 +138,7 @@ make(StblMem *mem, const uint8_t *p, const uint8_t *end)
 	StblError	err;
 	StblBuf		file;
 	StblPqLeafData *leaves = stbl_alloc0(mem, sizeof(StblPqLeafData) * (size_t) schema->n_leaves);
-	StblPqWriterOptions options = {STBL_PQ_UNCOMPRESSED, 0, 0, NULL, true};
+	StblPqWriterOptions options = {STBL_PQ_UNCOMPRESSED, 0, 0, NULL, true, 0};
 	StblPqWriter *w = stbl_pq_writer_new(mem, schema, &options);
 	size_t		n_rows = take(&p, end) % 8;
 

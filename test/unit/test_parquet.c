@@ -215,7 +215,7 @@ static void
 round_trip(const char *what, size_t n_rows, int n_groups, uint32_t distinct, uint32_t null_of, StblPqCodec codec, size_t page_bytes,
 		   const char *keep)
 {
-	StblPqWriterOptions options = {codec, 3, page_bytes, "test", false};
+	StblPqWriterOptions options = {codec, 3, page_bytes, "test", false, 0};
 	StblPqWriter *w = stbl_pq_writer_new(mem, &schema, &options);
 	StblColVec *cols = calloc((size_t) n_groups * N_COLS, sizeof(StblColVec));
 	const StblColVec *list[N_COLS];
@@ -349,7 +349,7 @@ static bool one_ok;
 static void
 one_begin(StblPqNode leaf)
 {
-	StblPqWriterOptions options = {STBL_PQ_ZSTD, 1, 0, NULL, false};
+	StblPqWriterOptions options = {STBL_PQ_ZSTD, 1, 0, NULL, false, 0};
 
 	one_nodes[0] = node("root", STBL_PQ_REQUIRED, 1, STBL_PQ_BOOLEAN, STBL_PQL_NONE);
 	one_nodes[1] = leaf;
@@ -582,7 +582,7 @@ test_nested(void)
 		node("readerFeatures", STBL_PQ_OPTIONAL, 1, STBL_PQ_BOOLEAN, STBL_PQL_LIST),
 		node("list", STBL_PQ_REPEATED, 1, STBL_PQ_BOOLEAN, STBL_PQL_NONE),
 		node("element", STBL_PQ_OPTIONAL, 0, STBL_PQ_BYTE_ARRAY, STBL_PQL_STRING)};
-	StblPqWriterOptions options = {STBL_PQ_ZSTD, 1, 40, "x", false};
+	StblPqWriterOptions options = {STBL_PQ_ZSTD, 1, 40, "x", false, 0};
 	StblPqSchema s;
 	StblPqLeafData d[4],
 				back;

@@ -566,7 +566,7 @@ static void
 own_file(StblPqCodec codec, StblBuf *file)
 {
 	StblPqNode	n[16];
-	StblPqWriterOptions options = {codec, 1, 0, NULL, false};
+	StblPqWriterOptions options = {codec, 1, 0, NULL, false, 0};
 	StblPqSchema s;
 	StblColVec	cols[7];
 	const StblColVec *list[7];

@@ -133,7 +133,7 @@ keep(const char *name)
 static bool
 write_file(const StblColVec *const *cols, size_t n_rows, StblPqCodec codec, size_t page_bytes)
 {
-	StblPqWriterOptions options = {codec, 1, page_bytes, NULL, true};
+	StblPqWriterOptions options = {codec, 1, page_bytes, NULL, true, 0};
 	StblPqWriter *w;
 
 	schema.nodes = nodes;

@@ -384,7 +384,7 @@ test_bounds(void)
 			lo = CMP(i, lo) < 0 ? i : lo;
 			hi = CMP(i, hi) > 0 ? i : hi;
 		}
-		stbl_pq_stats_of(mem, &leaf, &column, &stats);
+		stbl_pq_stats_of(mem, &leaf, &column, 0, NULL, column.n, &stats);
 		bad += !(stats.has_min_max && stats.min_len == LEN(lo) && stats.max_len == LEN(hi) &&
 				 memcmp(stats.min, column.bytes + column.offsets[lo], LEN(lo)) == 0 &&
 				 memcmp(stats.max, column.bytes + column.offsets[hi], LEN(hi)) == 0);
@@ -411,7 +411,7 @@ test_bounds(void)
 				v = i == at ? NAN : v;
 				stbl_vec_fixed(&column, &v);
 			}
-			stbl_pq_stats_of(mem, &leaf, &column, &stats);
+			stbl_pq_stats_of(mem, &leaf, &column, 0, NULL, column.n, &stats);
 			if (at < n)
 				bad += stats.has_min_max;
 			else

@@ -74,7 +74,7 @@ make_spans(StblFetch *f, const StblRange *ranges, int n)
 }
 
 StblFetch *
-stbl_fetch_begin(StblStore *store, const char *key, uint64_t size, const StblRange *ranges, int n)
+stbl_fetch_ranges(StblStore *store, const char *key, uint64_t size, const StblRange *ranges, int n)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "supertable fetch", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);

@@ -21,7 +21,7 @@ typedef struct StblFetch StblFetch;
  * in CurrentMemoryContext: resetting that takes back what is in flight.
  * Never throws what the store says: that comes with the bytes.
  */
-extern StblFetch *stbl_fetch_begin(StblStore *store, const char *key, uint64_t size, const StblRange *ranges, int n);
+extern StblFetch *stbl_fetch_ranges(StblStore *store, const char *key, uint64_t size, const StblRange *ranges, int n);
 
 /* Whether a range is inside of what is fetched. */
 extern bool stbl_fetch_covers(const StblFetch *fetch, uint64_t offset, uint64_t length);

@@ -325,34 +325,63 @@ stbl_requests_check_age(StblTable *table, StblRequestWork **works, int n, int64 
 	}
 }
 
-void
-stbl_check_presence(StblTable *table, StblPresence *all, int n, int64 deadline_us)
+/* The answer about one superfile. */
+static void
+check_superfile(StblCall *call, const StblDocFile *file, StblError *err)
 {
-	StblCall  **calls = palloc_extended(sizeof(StblCall *) * ((Size) n + 1), MCXT_ALLOC_HUGE);
+	switch (stbl_await(call))
+	{
+		case STBL_ST_OK:
+			if (call->req.size != (uint64) file->bytes)
+				stbl_fail(err, STBL_ERR_CORRUPT, "superfile \"%s\" has another size than its state document says", file->path);
+			break;
+		case STBL_ST_NOT_FOUND:
+			stbl_fail(err, STBL_ERR_CORRUPT, "superfile \"%s\" does not exist", file->path);
+			break;
+		default:
+			stbl_call_error(call, err);
+	}
+}
+
+void
+stbl_check_presence(StblTable *table, StblStateDoc *const *docs, int n, StblError *errs, int64 deadline_us)
+{
+	const StblDocFile **files;
+	int		   *doc_of;
+	StblCall  **calls;
+	Size		n_files = 0;
 	int			sent = 0;
+	int			k = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		const StblDocFile *file = all[i].file;
+		memset(&errs[i], 0, sizeof(StblError));
+		n_files += docs[i]->n_superfiles;
+	}
+	if (n_files == 0)
+		return;
+	files = palloc_extended(sizeof(StblDocFile *) * n_files, MCXT_ALLOC_HUGE);
+	doc_of = palloc_extended(sizeof(int) * n_files, MCXT_ALLOC_HUGE);
+	calls = palloc_extended(sizeof(StblCall *) * n_files, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < n; i++)
+		for (int f = 0; f < docs[i]->n_superfiles; f++)
+		{
+			doc_of[k] = i;
+			files[k++] = &docs[i]->superfiles[f];
+		}
+	for (int i = 0; i < k; i++)
+	{
 		StblError	err;
 
-		for (; sent < n && sent < i + STBL_WAL_IN_FLIGHT; sent++)
-			calls[sent] = stbl_store_head(table->store, stbl_table_key(table, all[sent].file->path), deadline_us);
-		all[i].message = NULL;
-		switch (stbl_await(calls[i]))
-		{
-			case STBL_ST_OK:
-				if (calls[i]->req.size != (uint64) file->bytes)
-					all[i].message = psprintf("superfile \"%s\" has another size than its state document says", file->path);
-				break;
-			case STBL_ST_NOT_FOUND:
-				all[i].message = psprintf("superfile \"%s\" does not exist", file->path);
-				break;
-			default:
-				stbl_call_error(calls[i], &err);
-				all[i].message = pstrdup(err.message);
-		}
+		for (; sent < k && sent < i + STBL_WAL_IN_FLIGHT; sent++)
+			calls[sent] = stbl_store_head(table->store, stbl_table_key(table, files[sent]->path), deadline_us);
+		memset(&err, 0, sizeof(err));
+		check_superfile(calls[i], files[i], &err);
 		stbl_call_free(calls[i]);
+		if (err.kind != STBL_ERR_NONE && errs[doc_of[i]].kind == STBL_ERR_NONE)
+			errs[doc_of[i]] = err;
 	}
+	pfree(files);
+	pfree(doc_of);
 	pfree(calls);
 }

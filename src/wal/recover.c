@@ -5,7 +5,7 @@
  * first.  For each batch: the newest snapshot, then all its documents, many
  * requests in flight; each is classified by the first row of the table below
  * that fits; then what is to be done is done for all together: one version
- * for rollbacks, one for commits, one for requests.  So the sequential depth
+ * for commits, one for rollbacks, one for requests.  So the sequential depth
  * grows with the number of batches, never with rows, and one bad document
  * holds up no other.
  *
@@ -303,30 +303,22 @@ count_committed(Sweep *s, Item *item)
 static void
 check_superfiles(Sweep *s, Item *items, int n)
 {
-	StblPresence *all;
-	Item	  **which;
-	Size		n_all = 1;
+	StblStateDoc **docs = palloc(sizeof(StblStateDoc *) * (n + 1));
+	StblError  *errs = palloc(sizeof(StblError) * (n + 1));
+	Item	  **which = palloc(sizeof(Item *) * (n + 1));
 	int			k = 0;
 
 	for (int i = 0; i < n; i++)
-		n_all += items[i].doc.doc.n_superfiles;
-	all = palloc_extended(sizeof(StblPresence) * n_all, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	which = palloc_extended(sizeof(Item *) * n_all, MCXT_ALLOC_HUGE);
-	for (int i = 0; i < n; i++)
-	{
-		bool		applied = items[i].has_guard && items[i].guard.state == STBL_GUARD_APPLIED;
-
-		for (int f = 0; items[i].action == DO_COMMIT && !applied && f < items[i].doc.doc.n_superfiles; f++)
+		if (items[i].action == DO_COMMIT && !(items[i].has_guard && items[i].guard.state == STBL_GUARD_APPLIED))
 		{
-			which[k] = &items[i];
-			all[k++].file = &items[i].doc.doc.superfiles[f];
+			docs[k] = &items[i].doc.doc;
+			which[k++] = &items[i];
 		}
-	}
-	stbl_check_presence(s->table, all, k, s->deadline_us);
+	stbl_check_presence(s->table, docs, k, errs, s->deadline_us);
 	for (int i = 0; i < k; i++)
-		if (all[i].message != NULL && which[i]->action == DO_COMMIT)
+		if (errs[i].kind != STBL_ERR_NONE)
 		{
-			stbl_fail(&which[i]->err, STBL_ERR_CORRUPT, "%s", all[i].message);
+			which[i]->err = errs[i];
 			quarantine(s, which[i]);
 		}
 }
@@ -342,6 +334,7 @@ run_commits(Sweep *s, Item *items, int n)
 		if (items[i].action == DO_COMMIT)
 		{
 			settles[k].doc = &items[i].doc;
+			settles[k].is_read = items[i].status == STBL_ST_OK && s->table->current->version == s->read_at;
 			which[k++] = &items[i];
 		}
 	if (k == 0)
@@ -660,10 +653,11 @@ carry_out(Sweep *s, Item *items, int n)
 		dry_count(s, items, n);
 	else
 	{
+		/* What is owed first: it is published on the very snapshot that the documents were read after. */
+		run_commits(s, items, n);
 		run_aborts(s, items, n);
 		run_rollbacks(s, items, n, false);
 		run_rollbacks(s, items, n, true);
-		run_commits(s, items, n);
 	}
 	run_requests(s, items, n);
 }
@@ -673,7 +667,9 @@ sweep_batch(Sweep *s, List *ids, int from, int n)
 {
 	Item	   *items = palloc0(sizeof(Item) * n);
 
-	(void) stbl_snapshot_refresh(s->table, s->deadline_us);
+	/* The first batch has the snapshot that was read before the listing. */
+	if (from > 0)
+		(void) stbl_snapshot_refresh(s->table, s->deadline_us);
 	for (int i = 0; i < n; i++)
 		strlcpy(items[i].wal_id, list_nth(ids, from + i), STBL_ID_TEXT);
 	read_items(s, items, n);

@@ -54,6 +54,7 @@ typedef struct CommitArg
 	Work	   *works;
 	int			n;
 	bool		trusted;
+	bool		refresh_first;
 	int64		first_base;		/* version of the first attempt's base; -2: none yet */
 	int64		deadline_us;
 } CommitArg;
@@ -392,41 +393,27 @@ describe(StblVersion *v, Work *w)
 static void
 check_presence(CommitArg *arg)
 {
-	StblPresence *all;
-	Work	  **which;
-	Size		n = 0;
+	StblStateDoc **docs = palloc(sizeof(StblStateDoc *) * (arg->n + 1));
+	StblError  *errs = palloc(sizeof(StblError) * (arg->n + 1));
+	Work	  **which = palloc(sizeof(Work *) * (arg->n + 1));
 	int			k = 0;
-	StblError	err;
 
-	for (int i = 0; i < arg->n; i++)
-		n += arg->works[i].settle->doc->doc.n_superfiles;
-	if (arg->trusted || n == 0)
+	if (arg->trusted)
 		return;
-	all = palloc_extended(sizeof(StblPresence) * n, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	which = palloc_extended(sizeof(Work *) * n, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < arg->n; i++)
 	{
 		Work	   *w = &arg->works[i];
-		StblStateDoc *doc = &w->settle->doc->doc;
 
-		if (w->stage != STAGE_OPEN || w->present_at == doc->revision)
+		if (w->stage != STAGE_OPEN || w->present_at == w->settle->doc->doc.revision)
 			continue;
-		w->present_at = doc->revision;
-		for (int f = 0; f < doc->n_superfiles; f++)
-		{
-			which[k] = w;
-			all[k++].file = &doc->superfiles[f];
-		}
+		w->present_at = w->settle->doc->doc.revision;
+		docs[k] = &w->settle->doc->doc;
+		which[k++] = w;
 	}
-	stbl_check_presence(arg->table, all, k, arg->deadline_us);
+	stbl_check_presence(arg->table, docs, k, errs, arg->deadline_us);
 	for (int i = 0; i < k; i++)
-		if (all[i].message != NULL)
-		{
-			stbl_fail(&err, STBL_ERR_CORRUPT, "%s", all[i].message);
-			fail_work(which[i], &err);
-		}
-	pfree(all);
-	pfree(which);
+		if (errs[i].kind != STBL_ERR_NONE)
+			fail_work(which[i], &errs[i]);
 }
 
 typedef struct LoadArg
@@ -604,7 +591,7 @@ publish_all(CommitArg *arg)
 		p.build = build_commit;
 		p.arg = arg;
 		p.operation = "WRITE";
-		p.refresh_first = !arg->trusted;
+		p.refresh_first = arg->refresh_first;
 		p.deadline_us = arg->deadline_us;
 		switch (stbl_publish(&p))
 		{
@@ -631,6 +618,7 @@ publish_all(CommitArg *arg)
 
 		/* The decision stands: start afresh, from storage alone. */
 		arg->trusted = false;
+		arg->refresh_first = true;
 		if (arg->deadline_us != 0 && stbl_now_us() > arg->deadline_us)
 		{
 			stbl_fail(&p.err, STBL_ERR_CONFLICT, "could not publish a version of table \"%s\" in time", arg->table->root);
@@ -712,12 +700,14 @@ stbl_settle_commit(StblTable *table, StblSettle *settles, int n, bool trusted, i
 	arg.works = palloc0(sizeof(Work) * (n + 1));
 	arg.n = n;
 	arg.trusted = trusted;
+	arg.refresh_first = false;
 	arg.first_base = -2;
 	arg.deadline_us = deadline_us;
 	for (int i = 0; i < n; i++)
 	{
 		arg.works[i].settle = &settles[i];
-		arg.works[i].read_at = -2;
+		arg.works[i].read_at = settles[i].is_read ? table->current->version : -2;
+		arg.refresh_first = arg.refresh_first || !(trusted || settles[i].is_read);
 		arg.works[i].present_at = -2;
 		settles[i].result = STBL_SETTLE_OWED;
 	}

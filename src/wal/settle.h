@@ -63,6 +63,7 @@ typedef enum StblSettled
 typedef struct StblSettle
 {
 	StblDoc    *doc;
+	bool		is_read;		/* doc was read after table->current, and nothing came in between */
 	StblSettled result;
 	StblError	err;
 } StblSettle;

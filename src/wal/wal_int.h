@@ -61,15 +61,12 @@ typedef struct StblWantedDv
  */
 extern void stbl_dvs_load(StblTable *table, StblWantedDv *wanted, int n, int64_t deadline_us);
 
-/* A superfile of a document of our own; message: what is wrong with it, or NULL. */
-typedef struct StblPresence
-{
-	const StblDocFile *file;
-	char	   *message;
-} StblPresence;
-
-/* Whether superfiles are on storage, of the right size: as many requests in flight as may be. */
-extern void stbl_check_presence(StblTable *table, StblPresence *all, int n, int64_t deadline_us);
+/*
+ * Whether the superfiles of documents of our own are on storage, of the right
+ * size: as many requests in flight as may be.  errs: an array of n, the first
+ * thing that is wrong with each; kind STBL_ERR_NONE: nothing.
+ */
+extern void stbl_check_presence(StblTable *table, StblStateDoc *const *docs, int n, StblError *errs, int64_t deadline_us);
 
 /*
  * Why a mutation that PostgreSQL committed cannot be published on a snapshot:

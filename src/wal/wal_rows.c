@@ -89,7 +89,7 @@ check_payloads(StblTable *table, StblDoc *docs, StblWalRow **rows, int n)
 static void
 check_owed(StblTable *table, StblDoc *doc, StblWalRow *row)
 {
-	StblPresence *all;
+	StblStateDoc *state = &doc->doc;
 	StblGuard	guard;
 	StblError	err;
 
@@ -104,12 +104,9 @@ check_owed(StblTable *table, StblDoc *doc, StblWalRow *row)
 		row->problem = problem_text(&err);
 		return;
 	}
-	all = palloc0(sizeof(StblPresence) * ((Size) doc->doc.n_superfiles + 1));
-	for (int i = 0; i < doc->doc.n_superfiles; i++)
-		all[i].file = &doc->doc.superfiles[i];
-	stbl_check_presence(table, all, doc->doc.n_superfiles, 0);
-	for (int i = 0; i < doc->doc.n_superfiles && row->problem == NULL; i++)
-		row->problem = all[i].message;
+	stbl_check_presence(table, &state, 1, &err, 0);
+	if (err.kind != STBL_ERR_NONE)
+		row->problem = problem_text(&err);
 }
 
 /* False where there is nothing to show: gone since the listing. */

@@ -24,9 +24,6 @@ extern void stbl_fdw_scan_routines(FdwRoutine *routine);
 /* modify.c */
 extern void stbl_fdw_modify_routines(FdwRoutine *routine);
 
-/* Throws 0A000 where the table is another writer's, or has features that we cannot keep up. */
-extern void stbl_check_writer_protocol(StblTable *table, StblSnapshot *snapshot);
-
 /* lacking.c: tells the session, once, of a column that storage lacks. */
 extern void stbl_note_lacking(StblTxnTable *tt, Relation rel, const StblColumn *column);
 

@@ -90,33 +90,33 @@ begin_write(StblModify *m, StblSnapshot *snapshot, CmdType operation)
 							schema->fields[i].name, m->table->root)));
 }
 
-void
-stbl_check_writer_protocol(StblTable *table, StblSnapshot *snapshot)
+/*
+ * The snapshot whose schema rows are written in: the statement's.  One that
+ * only adds rows, and is a transaction of its own (alone), makes do with what
+ * the session has cached; the newest is looked for when the rows are sent.
+ */
+static StblSnapshot *
+schema_snapshot(StblModify *m, EState *estate, CmdType operation, bool alone)
 {
-	static const char *const known[] = {"domainMetadata", "rowTracking", "inCommitTimestamp", "supertable",
-	"deletionVectors", "timestampNtz", NULL};
-	const StblProtocol *p = &snapshot->protocol;
+	StblSnapshot *snapshot = NULL;
+	StblSchema	columns;
 
-	if (snapshot->version < 0)
-		return;
-	if (!stbl_protocol_has(p, "supertable"))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot write to Delta table \"%s\"", table->root),
-				 errdetail("It was created by another writer and lacks the writer feature \"supertable\"."),
-				 errhint("Copy its rows into a table created by this extension.")));
-	for (int i = 0; i < p->n_writer_features; i++)
+	if (operation == CMD_INSERT)
+		stbl_txn_may_begin_anew(m->tt);
+	if (operation == CMD_INSERT && alone && !IsolationUsesXactSnapshot())
 	{
-		int			k = 0;
-
-		while (known[k] != NULL && strcmp(known[k], p->writer_features[i]) != 0)
-			k++;
-		if (known[k] == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot write to Delta table \"%s\"", table->root),
-					 errdetail("It uses the writer feature \"%s\".", p->writer_features[i])));
+		columns.n_fields = m->n_columns;
+		columns.fields = palloc(sizeof(StblField) * (m->n_columns + 1));
+		for (int c = 0; c < m->n_columns; c++)
+			columns.fields[c] = m->columns[c].field;
+		snapshot = stbl_txn_cached(m->tt, &columns);
 	}
+	if (snapshot == NULL)
+	{
+		snapshot = stbl_txn_snapshot(m->tt, estate, estate->es_query_cxt);
+		stbl_check_writer_protocol(m->table, snapshot);
+	}
+	return snapshot;
 }
 
 static StblModify *
@@ -125,22 +125,20 @@ begin_modify(EState *estate, ResultRelInfo *rinfo, CmdType operation)
 	Relation	rel = rinfo->ri_RelationDesc;
 	StblModify *m = palloc0(sizeof(StblModify));
 	StblSnapshot *snapshot;
+	bool		alone;
 
 	m->tt = stbl_relation_txn(rel, STBL_RESULT_CHECK_AS_USER(rinfo, estate));
 	m->table = stbl_txn_storage(m->tt);
-	if (operation == CMD_INSERT)
-		stbl_txn_may_begin_anew(m->tt);
-	snapshot = stbl_txn_snapshot(m->tt, estate, estate->es_query_cxt);
-	stbl_check_writer_protocol(m->table, snapshot);
+	m->columns = stbl_columns(RelationGetDescr(rel), &m->n_columns);
+	alone = stbl_txn_statement(m->tt, stbl_statement_is_simple(estate, rinfo));
+	snapshot = schema_snapshot(m, estate, operation, alone);
 	m->has_constraints = rel->rd_att->constr != NULL;
 	m->is_partition = rel->rd_rel->relispartition;
-	m->columns = stbl_columns(RelationGetDescr(rel), &m->n_columns);
 	m->cxt = estate->es_query_cxt;
 	m->row_cxt = AllocSetContextCreate(estate->es_query_cxt, "supertable modify row", ALLOCSET_DEFAULT_SIZES);
 	if (operation != CMD_DELETE)
 		begin_write(m, snapshot, operation);
 	m->cid = estate->es_plannedstmt != NULL ? estate->es_output_cid : GetCurrentCommandId(true);
-	stbl_txn_statement(m->tt, stbl_statement_is_simple(estate, rinfo));
 	rinfo->ri_FdwState = m;
 	return m;
 }

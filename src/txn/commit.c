@@ -3,7 +3,8 @@
  *
  * Both begin alike: rows become superfiles and deletions become vectors, made
  * on the newest snapshot and described as a state document would describe
- * them; all of it is sent at once.
+ * them; all of it is sent at once, and in the same round trip the newest
+ * version is looked for.
  *
  * One-phase: the version that makes them visible is the decision.  No
  * document; a crash before it leaves orphans, after it nothing.
@@ -31,9 +32,6 @@
 #include "txn/txn_int.h"
 #include "wal/recover.h"
 #include "wal/witness.h"
-
-/* How many markers of finished mutations a version of ours removes at most. */
-#define MAX_REMOVALS 16
 
 /* What a build function is about, and why it refused. */
 typedef struct CommitArg
@@ -88,8 +86,8 @@ schema_conflicts(StblTxnTable *tt, StblSnapshot *base, StblConflict *conflict)
 }
 
 /* Whether rows written in our schema fit the stored one: it may have more columns, if nullable. */
-static bool
-schema_fits(StblTxnTable *tt, const StblSchema *stored, StblError *err)
+bool
+stbl_txn_schema_fits(StblTxnTable *tt, const StblSchema *stored, StblError *err)
 {
 	for (int i = 0; i < tt->schema->n_fields; i++)
 	{
@@ -164,7 +162,7 @@ check_base(StblVersion *v, CommitArg *arg)
 		keep_coordinator(tt, &arg->conflict);
 		return STBL_BUILD_REFUSE;
 	}
-	if (stbl_snapshot_exists(base) && tt->schema != NULL && !schema_fits(tt, &base->schema, &arg->schema_err))
+	if (stbl_snapshot_exists(base) && tt->schema != NULL && !stbl_txn_schema_fits(tt, &base->schema, &arg->schema_err))
 		return STBL_BUILD_REFUSE;
 	if (t != NULL && !stbl_truncate_check(tt->table, t->seen, base, tt->wal_id, &arg->conflict, &arg->conflict_path))
 	{
@@ -222,7 +220,7 @@ build_one_phase(StblVersion *v, void *arg_p)
 			continue;
 		stbl_version_delete(v, f->path, f->deleted, &doc->targets[t++].tombstones);
 	}
-	(void) stbl_settle_remove_markers(v, MAX_REMOVALS, 0);
+	stbl_settle_owner_markers(v, 0);
 	return STBL_BUILD_PUBLISH;
 }
 
@@ -253,7 +251,7 @@ build_prepared(StblVersion *v, void *arg_p)
 	guard.targets = doc->targets + n_whole;
 	stbl_version_domain(v, psprintf(STBL_GUARD_PREFIX "%s", tt->wal_id),
 						stbl_guard_write(stbl_version_mem(v), &guard));
-	(void) stbl_settle_remove_markers(v, MAX_REMOVALS, 0);
+	stbl_settle_owner_markers(v, 0);
 	return STBL_BUILD_PUBLISH;
 }
 
@@ -276,11 +274,7 @@ static void
 throw_refused(CommitArg *arg)
 {
 	if (arg->replaced)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not go on with table \"%s\"", arg->tt->table->root),
-				 errdetail("The table was removed, or removed and created anew, while the transaction was running."),
-				 errhint("Retry the transaction.")));
+		stbl_txn_throw_replaced(arg->tt);
 	if (arg->condemned)
 		throw_condemned(arg->tt);
 	if (arg->schema_err.kind != STBL_ERR_NONE)
@@ -349,14 +343,22 @@ publish(StblTxnTable *tt, StblBuildFn build, CommitArg *arg, const char *operati
 
 /* ---- objects and the document ---- */
 
+/* The newest version; it must still be of the table that the transaction has met. */
+static void
+look(StblTxnTable *tt)
+{
+	(void) stbl_snapshot_refresh(tt->table, 0);
+	stbl_txn_check_table_id(tt, tt->table->current);
+}
+
 /* Version 0 without data, for a two-phase transaction that writes the table first. */
 static void
 ensure_table(StblTxnTable *tt)
 {
 	CommitArg	arg;
 
-	if (tt->table->current == NULL)
-		(void) stbl_snapshot_refresh(tt->table, 0);
+	if (tt->table->current == NULL || tt->unverified)
+		look(tt);
 	if (!stbl_snapshot_exists(tt->table->current))
 	{
 		memset(&arg, 0, sizeof(arg));
@@ -551,6 +553,8 @@ describe_targets(StblTxnTable *tt, StblMem *mem)
 		doc->targets = stbl_truncate_targets(t->seen, t->seen->version, &doc->n_targets);
 	doc->targets = t == NULL ? palloc0(sizeof(StblTarget) * ((Size) tt->n_files + 1)) :
 		repalloc_huge(doc->targets, sizeof(StblTarget) * ((Size) doc->n_targets + tt->n_files + 1));
+	tt->vectors = palloc_extended(sizeof(roaring_bitmap_t *) * ((Size) doc->n_targets + tt->n_files + 1),
+								  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < tt->n_files; i++)
 	{
 		StblTxnFile *f = tt->files[i];
@@ -579,24 +583,53 @@ describe_targets(StblTxnTable *tt, StblMem *mem)
 		out->base_row_id = file->base_row_id;
 		out->n_rows = roaring_bitmap_get_cardinality(f->deleted);
 		stbl_dv_place(mem, both, &tt->dv_file, tt->dv_uuid, &out->tombstones);
-		doc->n_targets++;
+		tt->vectors[doc->n_targets++] = both;
 	}
 	doc->op_kind = doc->n_targets == 0 ? STBL_INSERT : doc->n_superfiles == 0 ? STBL_DELETE : STBL_UPDATE;
 }
 
-/* Everything a commit of this table refers to is described, and sent. */
+/*
+ * The document is created beside the objects; a load has one already, which
+ * is changed when all its objects are durable.
+ */
+static void
+send_document(StblTxnTable *tt)
+{
+	sign_document(tt);
+	if (tt->doc_sent)
+		return;
+	tt->doc_sent = true;
+	tt->doc_call = stbl_doc_create(tt->table, tt->doc, 0);
+}
+
+/*
+ * Everything a commit of this table refers to is described, and sent, and
+ * while it is under way the newest version is looked for.
+ *
+ * So the description is made on the snapshot of the last statement.  It need
+ * not be newer: whatever is published, PREPARED too, is checked and united
+ * with the version it is published on, and a vector that was made on an older
+ * one is only made again if others have changed the same superfile since.
+ */
 static void
 send_objects(StblTxnTable *tt, bool two_phase)
 {
 	StblMem    *mem = stbl_mem_in(tt->cxt);
+	bool		looked = false;
 
 	send_superfiles(tt);
-	(void) stbl_snapshot_refresh(tt->table, 0);
-	if (tt->table_id != NULL)
-		stbl_txn_check_table_id(tt, tt->table->current);
+	stbl_settle_owed(tt->table, two_phase, 0);
+	if (tt->table->current == NULL || !stbl_snapshot_exists(tt->table->current))
+	{
+		look(tt);
+		looked = true;
+	}
 	if (two_phase)
 	{
-		ensure_table(tt);
+		if (looked)
+			ensure_table(tt);
+		else if (tt->table_id == NULL)
+			tt->table_id = MemoryContextStrdup(tt->cxt, tt->table->current->metadata.id);
 		take_wal_id(tt);
 	}
 	if (tt->doc == NULL)
@@ -612,6 +645,10 @@ send_objects(StblTxnTable *tt, bool two_phase)
 							  stbl_store_put_new(tt->table->store,
 												 stbl_table_key(tt->table, psprintf("deletion_vector_%s.bin", tt->dv_uuid)),
 												 tt->dv_file.data, tt->dv_file.len, 0));
+	if (two_phase)
+		send_document(tt);
+	if (!looked)
+		look(tt);
 }
 
 static void
@@ -630,30 +667,18 @@ await_uploads(StblTxnTable *tt)
 	tt->uploads = NIL;
 }
 
-/*
- * The document: created beside the objects, or, where a load has one
- * already, brought to APPENDED when all its objects are durable.
- */
+/* The document is there; that of a load is brought to APPENDED. */
 static void
-send_document(StblTxnTable *tt)
+await_document(StblTxnTable *tt)
 {
-	StblCall   *call;
-
-	sign_document(tt);
-	if (!tt->doc_sent)
+	await_uploads(tt);
+	if (tt->doc_call == NULL)
 	{
-		tt->doc_sent = true;
-		call = stbl_doc_create(tt->table, tt->doc, 0);
-		await_uploads(tt);
-	}
-	else
-	{
-		await_uploads(tt);
 		tt->doc->doc.state = STBL_APPENDED;
-		call = stbl_doc_update(tt->table, tt->doc, 0);
+		tt->doc_call = stbl_doc_update(tt->table, tt->doc, 0);
 	}
-	stbl_await_ok(call);
-	(void) stbl_doc_finish(call, tt->doc);
+	stbl_await_ok(tt->doc_call);
+	(void) stbl_doc_finish(tt->doc_call, tt->doc);
 }
 
 /* ---- pre-commit ---- */
@@ -691,7 +716,6 @@ commit_one_phase(StblTxnTable *tt)
 	CommitArg	arg;
 	char		id[STBL_ID_TEXT];
 
-	stbl_settle_owed(tt->table, false, 0);
 	send_objects(tt, false);
 	await_uploads(tt);
 	stbl_publish_lock(tt->table->root);
@@ -708,13 +732,9 @@ prepare_two_phase(List *tables)
 	ListCell   *lc;
 
 	foreach(lc, tables)
-	{
-		StblTxnTable *tt = lfirst(lc);
-
-		stbl_settle_owed(tt->table, true, 0);
-		send_objects(tt, true);
-		send_document(tt);
-	}
+		send_objects(lfirst(lc), true);
+	foreach(lc, tables)
+		await_document(lfirst(lc));
 	foreach(lc, tables)
 		stbl_publish_lock(((StblTxnTable *) lfirst(lc))->table->root);
 	foreach(lc, tables)
@@ -732,12 +752,11 @@ prepare_two_phase(List *tables)
 		else
 		{
 			/* Inserts only look: the table must still be the one they were written for, their objects be there. */
-			(void) stbl_snapshot_refresh(tt->table, 0);
-			stbl_txn_check_table_id(tt, tt->table->current);
+			look(tt);
 			if (is_condemned(tt, tt->table->current))
 				throw_condemned(tt);
 			if (tt->schema != NULL && (schema_conflicts(tt, tt->table->current, &arg.conflict) ||
-									   !schema_fits(tt, &tt->table->current->schema, &arg.schema_err)))
+									   !stbl_txn_schema_fits(tt, &tt->table->current->schema, &arg.schema_err)))
 				throw_refused(&arg);
 		}
 	}

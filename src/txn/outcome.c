@@ -20,6 +20,7 @@ settle_commit(void *arg_p)
 {
 	SettleArg  *arg = arg_p;
 
+	arg->settle.vectors = arg->tt->vectors;
 	stbl_settle_commit(arg->tt->table, &arg->settle, 1, true, stbl_now_us() + STBL_SETTLE_US);
 }
 

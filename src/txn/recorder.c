@@ -380,10 +380,21 @@ stbl_txn_has_changes(void)
 /* ---- snapshots ---- */
 
 void
+stbl_txn_throw_replaced(StblTxnTable *tt)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not go on with table \"%s\"", tt->table->root),
+			 errdetail("The table was removed, or removed and created anew, while the transaction was running."),
+			 errhint("Retry the transaction.")));
+}
+
+void
 stbl_txn_check_table_id(StblTxnTable *tt, StblSnapshot *snapshot)
 {
 	const char *id = stbl_snapshot_exists(snapshot) ? snapshot->metadata.id : NULL;
 
+	stbl_txn_verify(tt);
 	if (tt->table_id == NULL)
 	{
 		if (id != NULL && !stbl_txn_table_changed(tt))
@@ -391,11 +402,7 @@ stbl_txn_check_table_id(StblTxnTable *tt, StblSnapshot *snapshot)
 		return;
 	}
 	if (id == NULL || strcmp(id, tt->table_id) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not go on with table \"%s\"", tt->table->root),
-				 errdetail("The table was removed, or removed and created anew, while the transaction was running."),
-				 errhint("Retry the transaction.")));
+		stbl_txn_throw_replaced(tt);
 }
 
 void

@@ -258,6 +258,36 @@ set_schema(StblTxnTable *tt, const StblSchema *schema)
 	MemoryContextSwitchTo(old);
 }
 
+/* These columns are lacking in what is stored: a commit with rows adds them. */
+static void
+note_added(StblTxnTable *tt, const StblSchema *lacking)
+{
+	MemoryContext old = MemoryContextSwitchTo(tt->cxt);
+
+	for (int i = 0; i < lacking->n_fields; i++)
+		if (!is_named(tt->added, lacking->fields[i].name))
+			tt->added = lappend(tt->added, pstrdup(lacking->fields[i].name));
+	MemoryContextSwitchTo(old);
+}
+
+/* Rows were written in a schema which the stored one turns out not to have all columns of. */
+void
+stbl_rows_add_lacking(StblTxnTable *tt, const StblSchema *stored)
+{
+	StblSchema	lacking;
+
+	lacking.n_fields = 0;
+	lacking.fields = palloc(sizeof(StblField) * (tt->schema->n_fields + 1));
+	for (int i = 0; i < tt->schema->n_fields; i++)
+		if (stbl_schema_find(stored, tt->schema->fields[i].name) < 0)
+		{
+			tt->schema->fields[i].nullable = true;
+			lacking.fields[lacking.n_fields++] = tt->schema->fields[i];
+		}
+	tt->n_stored = stored->n_fields;
+	note_added(tt, &lacking);
+}
+
 void
 stbl_txn_begin_write(StblTxnTable *tt, const StblSchema *stored, const StblSchema *lacking)
 {
@@ -265,7 +295,6 @@ stbl_txn_begin_write(StblTxnTable *tt, const StblSchema *stored, const StblSchem
 	int			n_before = later ? tt->schema->n_fields : 0;
 	bool		exists = stored != NULL || (later && tt->doc_sent);
 	StblSchema	all;
-	MemoryContext old;
 
 	all.n_fields = 0;
 	all.fields = palloc(sizeof(StblField) * (n_before + (stored ? stored->n_fields : 0) + lacking->n_fields + 1));
@@ -277,11 +306,7 @@ stbl_txn_begin_write(StblTxnTable *tt, const StblSchema *stored, const StblSchem
 	if (exists)
 	{
 		tt->n_stored = stored != NULL ? stored->n_fields : n_before;
-		old = MemoryContextSwitchTo(tt->cxt);
-		for (int i = 0; i < lacking->n_fields; i++)
-			if (!is_named(tt->added, lacking->fields[i].name))
-				tt->added = lappend(tt->added, pstrdup(lacking->fields[i].name));
-		MemoryContextSwitchTo(old);
+		note_added(tt, lacking);
 	}
 	if (later && all.n_fields == n_before)
 		return;

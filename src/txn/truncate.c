@@ -64,7 +64,7 @@ stbl_txn_truncate(StblTxnTable *tt)
 
 	stbl_txn_publish_owed(tt);
 	snapshot = stbl_txn_newest(tt);
-	stbl_txn_statement(tt, false);
+	(void) stbl_txn_statement(tt, false);
 	if (snapshot->n_files == 0 && tt->next_seq == 0)
 		return snapshot;		/* no rows, no change */
 	stbl_txn_touch(tt);

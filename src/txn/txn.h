@@ -53,6 +53,16 @@ extern void stbl_txn_publish_owed(StblTxnTable *tt);
  */
 extern void stbl_txn_may_begin_anew(StblTxnTable *tt);
 
+/*
+ * For a statement that only adds rows of these columns, in a transaction of
+ * its own: the session's cached snapshot, which was not looked at (cached.c),
+ * or NULL where the statement needs one of its own.
+ */
+extern StblSnapshot *stbl_txn_cached(StblTxnTable *tt, const StblSchema *columns);
+
+/* Throws 0A000 where the table is another writer's, or has features that we cannot keep up. */
+extern void stbl_check_writer_protocol(StblTable *table, StblSnapshot *snapshot);
+
 /* ---- row addresses ---- */
 
 /*
@@ -133,10 +143,11 @@ extern const StblSchema *stbl_batch_schema(StblBatch *batch);
 
 /*
  * Called when a statement begins to change a table.  simple: it was shown to
- * be a single autocommit DML on this one table whose plan calls nothing that
- * could have effects elsewhere.
+ * be a single DML on this one table whose plan calls nothing that could have
+ * effects elsewhere.  Returns whether it is a transaction of its own, too, as
+ * far as can be known now.
  */
-extern void stbl_txn_statement(StblTxnTable *tt, bool simple);
+extern bool stbl_txn_statement(StblTxnTable *tt, bool simple);
 
 /* Counts any statement that starts (from the executor and utility hooks). */
 extern void stbl_txn_note_statement(void);

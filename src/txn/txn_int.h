@@ -123,7 +123,8 @@ struct StblTxnTable
 	Oid			server_oid;
 	Oid			role_oid;
 	MemoryContext cxt;
-	char	   *table_id;		/* metaData.id met first; NULL: no table yet */
+	char	   *table_id;		/* metaData.id met first; NULL: no table yet, or unverified */
+	bool		unverified;		/* rows are added under a cached snapshot (cached.c) */
 	int64		checked_version;	/* marks were checked against this version */
 	StblSnapshot *first_snapshot;	/* REPEATABLE READ and up: pinned */
 	List	   *statements;
@@ -160,6 +161,8 @@ struct StblTxnTable
 	char		wal_id[STBL_ID_TEXT];	/* empty: no document yet */
 	bool		doc_sent;		/* its creation was at least sent */
 	StblDoc    *doc;
+	struct roaring_bitmap_s **vectors;	/* of the document's targets; whole ones: NULL */
+	StblCall   *doc_call;		/* its creation, under way at pre-commit */
 	bool		prepared_sent;
 	char		dv_uuid[37];	/* of the commit's vector file */
 	StblBuf		dv_file;
@@ -179,6 +182,7 @@ extern void stbl_rows_free_image(StblTxnTable *tt, StblTxnFile *f);
 extern void stbl_rows_free(StblTxnTable *tt);
 extern bool stbl_txn_is_added(const StblTxnTable *tt, const char *column);	/* the stored schema lacked it */
 extern void stbl_rows_restore_schema(StblTxnTable *tt, StblSchema *schema, StblPqSchema *pq);
+extern void stbl_rows_add_lacking(StblTxnTable *tt, const StblSchema *stored);
 extern void stbl_rows_kill(StblTxnTable *tt, uint64 n_rows);	/* at pre-commit: rows before this sequence number are dead */
 extern struct roaring_bitmap_s *stbl_rows_dead(StblTxnFile *f);
 extern StblTxnFile *stbl_txn_new_own_file(StblTxnTable *tt);
@@ -200,7 +204,13 @@ extern bool stbl_txn_table_changed(StblTxnTable *tt);
 extern void stbl_txn_check_table_id(StblTxnTable *tt, StblSnapshot *snapshot);
 extern void stbl_txn_throw_conflict(StblTxnTable *tt, const char *path, const StblConflict *conflict) __attribute__((noreturn));
 
+extern void stbl_txn_throw_replaced(StblTxnTable *tt) __attribute__((noreturn));
+
+/* cached.c */
+extern void stbl_txn_verify(StblTxnTable *tt);	/* after a refresh */
+
 /* commit.c */
+extern bool stbl_txn_schema_fits(StblTxnTable *tt, const StblSchema *stored, StblError *err);
 extern void stbl_txn_ensure_document(StblTxnTable *tt);
 extern void stbl_txn_upload(StblTxnTable *tt, StblTxnFile *f);
 extern bool stbl_txn_precommit(bool one_phase_allowed); /* true: decided by one-phase, interrupts are held */

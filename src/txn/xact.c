@@ -31,13 +31,14 @@ stbl_txn_note_statement(void)
 	statement_count++;
 }
 
-void
+bool
 stbl_txn_statement(StblTxnTable *tt, bool simple)
 {
 	n_dml++;
 	dml_is_simple = simple && n_dml == 1 && GetCurrentTransactionNestLevel() == 1 &&
 		!IsTransactionBlock() && (MyXactFlags & XACT_FLAGS_PIPELINING) == 0;
 	dml_statement = statement_count;
+	return dml_is_simple;
 }
 
 /*

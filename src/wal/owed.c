@@ -13,6 +13,10 @@
 
 #define MAX_DELETIONS 100
 
+/* How many markers of others an owner leaves to them, and how many it asks about beyond. */
+#define TOLERATED_MARKERS 64
+#define OWNER_ASKS 16
+
 static void
 warn_owed(StblTable *table, const char *wal_id, const StblError *err)
 {
@@ -213,4 +217,13 @@ stbl_settle_remove_markers(StblVersion *v, int max, int64 deadline_us)
 			n_removed++;
 		}
 	return n_removed;
+}
+
+void
+stbl_settle_owner_markers(StblVersion *v, int64 deadline_us)
+{
+	int			n;
+
+	(void) stbl_snapshot_domains(stbl_version_base(v), STBL_GUARD_PREFIX, &n);
+	(void) stbl_settle_remove_markers(v, n > TOLERATED_MARKERS ? OWNER_ASKS : 0, deadline_us);
 }

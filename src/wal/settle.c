@@ -19,13 +19,6 @@
 #define COMPLETE_TRIES 20
 #define GAP_TRIES 3
 
-/*
- * An owner waits for nothing that can wait: it removes the markers that it
- * knows to have served, and asks about others only where they pile up.
- */
-#define TOLERATED_MARKERS 64
-#define OWNER_ASKS 16
-
 /* Where one mutation stands while a version for several is described. */
 typedef enum Stage
 {
@@ -487,17 +480,10 @@ load_vectors(CommitArg *arg, StblSnapshot *base)
 static void
 remove_markers(StblVersion *v, CommitArg *arg)
 {
-	StblSnapshot *base = stbl_version_base(v);
-	int			max = STBL_MAX_REMOVALS;
-
 	if (arg->trusted)
-	{
-		int			n;
-
-		(void) stbl_snapshot_domains(base, STBL_GUARD_PREFIX, &n);
-		max = n > TOLERATED_MARKERS ? OWNER_ASKS : 0;
-	}
-	(void) stbl_settle_remove_markers(v, max, arg->deadline_us);
+		stbl_settle_owner_markers(v, arg->deadline_us);
+	else
+		(void) stbl_settle_remove_markers(v, STBL_MAX_REMOVALS, arg->deadline_us);
 }
 
 static StblBuild
@@ -709,6 +695,8 @@ stbl_settle_commit(StblTable *table, StblSettle *settles, int n, bool trusted, i
 		arg.works[i].read_at = settles[i].is_read ? table->current->version : -2;
 		arg.refresh_first = arg.refresh_first || !(trusted || settles[i].is_read);
 		arg.works[i].present_at = -2;
+		if (trusted)
+			arg.works[i].tombstones = settles[i].vectors;
 		settles[i].result = STBL_SETTLE_OWED;
 	}
 	publish_all(&arg);

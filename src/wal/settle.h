@@ -64,6 +64,7 @@ typedef struct StblSettle
 {
 	StblDoc    *doc;
 	bool		is_read;		/* doc was read after table->current, and nothing came in between */
+	struct roaring_bitmap_s **vectors;	/* trusted: what its targets' tombstones say, or NULL */
 	StblSettled result;
 	StblError	err;
 } StblSettle;
@@ -100,6 +101,12 @@ extern bool stbl_settle_guard(StblTable *table, const char *wal_id, const StblCo
  * cost no GET.  Returns how many go.
  */
 extern int	stbl_settle_remove_markers(StblVersion *v, int max, int64_t deadline_us);
+
+/*
+ * The same for an owner, who waits for nothing that can wait: it removes the
+ * markers known to this session, and asks about others only where they pile up.
+ */
+extern void stbl_settle_owner_markers(StblVersion *v, int64_t deadline_us);
 
 /* Adds a superfile as a document describes it. */
 extern void stbl_version_add_doc_file(StblVersion *v, const StblDocFile *file);

@@ -4,7 +4,7 @@
 #
 #	--long             the exhaustive variants too
 #	--only STEP        this step alone (may be given again): build, rooms, unit,
-#	                   regress, s3, isolation, tap, interop, readme, fuzz
+#	                   regress, s3, gcs, isolation, tap, interop, readme, fuzz
 #	--assert-server    against PostgreSQL built with assertions from Debian's source
 #	--discard-caches   the regression and isolation tests, on such a server, with
 #	                   debug_discard_caches = 1
@@ -33,10 +33,12 @@ work=$(mktemp -d /tmp/supertable-check.XXXXXX)
 chmod 755 "$work"
 made=""
 s3_pid=""
+gcs_pid=""
 # What the system's PostgreSQL did not have before is taken out of it again.
 cleanup() {
 	cd /
 	[ -z "$s3_pid" ] || kill -9 "$s3_pid"
+	[ -z "$gcs_pid" ] || kill -9 "$gcs_pid"
 	for f in $made; do rm -rf "$f"; done
 	rm -rf "$work"
 }
@@ -186,6 +188,26 @@ step_s3() {
 	s3_pid=""
 }
 
+# The same on an emulator of Google Cloud Storage, which lets any token in.
+step_gcs() {
+	local dir=$work/gcs secret endpoint tests
+	mkdir "$dir"
+	secret=ya29.$(head -c 20 /dev/urandom | od -An -tx1 | tr -d ' \n')
+	endpoint=$(bash "$src/scripts/gcs-server.sh" "$dir") || { note 1 "an emulator of GCS can be built and started"; return; }
+	gcs_pid=$(cat "$dir/pid")
+	tap conformance_gcs bash "$src/test/conformance/run.sh" --only "gs://lake/conformance/suite endpoint=$endpoint"
+	echo "$secret" > "$dir/secret"
+	export STBL_GS_URL=gs://lake/sql STBL_GS_ENDPOINT=$endpoint STBL_GS_SECRET_FILE=$dir/secret
+	sed 's/^log_min_messages.*/log_min_messages = debug5/' "$work/temp.conf" > "$work/temp_gcs.conf"
+	tests=$(bash "$src/test/conformance/sql.sh" "$work/tree/gcs" gs)
+	chown -R $user "$work/tree/gcs"
+	regress gcs_sql "$pgtest/regress/pg_regress" gcs "$tests" "$work/temp_gcs.conf"
+	! grep -qF -e "$secret" "$work/tree/gcs/log/postmaster.log"
+	note $? "L35: no token is in its log"
+	kill -9 "$gcs_pid"
+	gcs_pid=""
+}
+
 step_isolation() {
 	local tests
 	tests=$(names "$src/test/isolation/specs" spec)
@@ -216,5 +238,5 @@ step_fuzz() { tap fuzz bash "$src/test/fuzz/run.sh" 10; }
 
 step_readme() { tap readme bash "$src/test/readme.sh"; }
 
-for s in build rooms unit regress s3 isolation tap interop readme fuzz; do step $s; done
+for s in build rooms unit regress s3 gcs isolation tap interop readme fuzz; do step $s; done
 finish

@@ -54,6 +54,19 @@ stbl_endpoint_allowed(const char *patterns, const char *host)
 	return false;
 }
 
+bool
+stbl_endpoint_is_loopback(const char *host)
+{
+	size_t		len = strcspn(host, host[0] == '[' ? "]" : ":");
+
+	if (len == 9 && strncmp(host, "localhost", len) == 0)
+		return true;
+	if (strncmp(host, "[::1]", 5) == 0)
+		return true;
+	/* a name may begin with digits, but not be digits and dots only */
+	return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len;
+}
+
 static bool
 begins(const char *text, const char *with)
 {

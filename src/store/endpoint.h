@@ -16,6 +16,9 @@ extern char *stbl_allowed_endpoints;
  */
 extern bool stbl_endpoint_allowed(const char *patterns, const char *host);
 
+/* Whether such a host is an address of this very machine, or "localhost". */
+extern bool stbl_endpoint_is_loopback(const char *host);
+
 typedef struct StblEndpoint
 {
 	bool		is_tls;

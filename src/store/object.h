@@ -74,6 +74,15 @@ struct StblObjectKind
 	 */
 	bool		(*prepare) (StblExchange *x);
 
+	/*
+	 * Takes a success that the store tells in a way of its own, and returns
+	 * true; false, or NULL: by headers and body, the usual way.
+	 */
+	bool		(*take) (StblExchange *x);
+
+	/* Reads an error; NULL: it is XML, as that of S3. */
+	void		(*parse_error) (const StblHttpRequest *http, StblObjectError *err);
+
 	/* Codes that decide, ended by one without a code; all others go by the number of the answer. */
 	const StblMeaning *meanings;
 
@@ -118,6 +127,9 @@ extern void stbl_object_answered(StblExchange *x);
 
 /* An object that ends before the range that was asked for. */
 extern void stbl_object_fail_short(StblRequest *req, uint64_t size);
+
+/* An empty range, for which there is no way to ask: whether it lies within the object, whose size is known. */
+extern void stbl_object_empty_range(StblRequest *req);
 
 /* ---- object_error.c: pure ---- */
 

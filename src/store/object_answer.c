@@ -89,6 +89,17 @@ got_range(StblRequest *req, StblHttpRequest *http)
 		take_body(req, http);
 }
 
+void
+stbl_object_empty_range(StblRequest *req)
+{
+	if (req->offset > req->size)
+		stbl_object_fail_short(req, req->size);
+	else if ((req->body = calloc(1, 1)) == NULL)
+		stbl_object_fail(req, STBL_ERR_MEMORY, "out of memory");
+	else
+		req->status = STBL_ST_OK;
+}
+
 static void
 got_head(StblRequest *req, const StblHttpRequest *http)
 {
@@ -96,15 +107,7 @@ got_head(StblRequest *req, const StblHttpRequest *http)
 	if (!http->has_length)
 		stbl_object_fail(req, STBL_ERR_PROTOCOL, "the answer does not tell the object's size");
 	else if (req->op == STBL_OP_GET_RANGE)
-	{
-		/* an empty range: there is no way to ask for one */
-		if (req->offset > req->size)
-			stbl_object_fail_short(req, req->size);
-		else if ((req->body = calloc(1, 1)) == NULL)
-			stbl_object_fail(req, STBL_ERR_MEMORY, "out of memory");
-		else
-			req->status = STBL_ST_OK;
-	}
+		stbl_object_empty_range(req);
 	else
 		req->status = STBL_ST_OK;
 }
@@ -116,6 +119,8 @@ got_success(StblExchange *x)
 	StblHttpRequest *http = &x->http;
 	const char *problem;
 
+	if (x->store->kind->take != NULL && x->store->kind->take(x))
+		return;
 	memcpy(req->new_etag, http->etag, sizeof(req->new_etag));
 	req->modified_us = http->modified_us;
 	switch (req->op)

@@ -142,7 +142,10 @@ stbl_object_judge(StblRequest *req, const StblHttpRequest *http, const StblObjec
 	StblMeaning m = meaning_of_status(http->status, req->op);
 	char		more[100] = "";
 
-	stbl_object_parse_error(http->answer, http->answer_len, &err);
+	if (store->kind->parse_error != NULL)
+		store->kind->parse_error(http, &err);
+	else
+		stbl_object_parse_error(http->answer, http->answer_len, &err);
 	for (const StblMeaning *known = store->kind->meanings; known->code != NULL; known++)
 		if (strcmp(err.code, known->code) == 0)
 			m = *known;

@@ -13,6 +13,7 @@
 #include "common/pgmem.h"
 #include "store/endpoint.h"
 #include "store/file.h"
+#include "store/gs.h"
 #include "store/s3.h"
 #include "store/store_int.h"
 
@@ -121,6 +122,7 @@ stbl_store_init(void)
 	*find_rendezvous_variable(STBL_STORE_LOOKUP) = (void *) lookup_driver;
 	register_driver(&stbl_file_driver);
 	register_driver(&stbl_s3_driver);
+	register_driver(&stbl_gs_driver);
 }
 
 const StblStoreDriver *

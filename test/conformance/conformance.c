@@ -21,6 +21,7 @@
 
 #include "common/error.h"
 #include "store/file.h"
+#include "store/gs.h"
 #include "store/http.h"
 #include "store/s3.h"
 
@@ -832,7 +833,7 @@ main(int argc, char **argv)
 		else
 			options[n_options++] = (StblStoreOption) {argv[i], eq + 1};
 	}
-	d = strncmp(url, "s3:", 3) == 0 ? &stbl_s3_driver : &stbl_file_driver;
+	d = strncmp(url, "s3:", 3) == 0 ? &stbl_s3_driver : strncmp(url, "gs:", 3) == 0 ? &stbl_gs_driver : &stbl_file_driver;
 	snprintf(base, sizeof(base), "conformance-%d", (int) getpid());
 	s = open_store();
 	test_basics(s);

@@ -1,0 +1,216 @@
+/*
+ * The driver of gs:// urls: Google Cloud Storage by its JSON API.
+ *
+ * A generation, which each content of an object has a new one of, serves as
+ * etag: ifGenerationMatch is the one condition that the service promises for
+ * writes.  Reads go by the JSON API too, as downloads of the XML API may come
+ * out of a cache where an object is readable by everybody.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/gs_int.h"
+
+#define MAX_NAME 1024
+#define MAX_PUT ((size_t) 5 * 1024 * 1024 * 1024)
+#define MAX_RESOURCE (UINT64_C(64) * 1024)
+
+/* What is asked of a resource: the rest would be many times as long. */
+#define RESOURCE_FIELDS "generation,size,timeCreated"
+#define LIST_FIELDS "items(name,size,timeCreated),prefixes,nextPageToken"
+
+/* A generation as its number; an etag that is none belongs to no object there has ever been. */
+static const char *
+generation_of(const char *etag)
+{
+	size_t		len = strlen(etag);
+
+	if (len == 0 || len > 19 || strspn(etag, "0123456789") != len || etag[0] == '0')
+		return "1";
+	return etag;
+}
+
+static void
+add_name(StblText *t, const StblGsStore *s, const char *key)
+{
+	stbl_text_encode(t, s->base.prefix, false);
+	stbl_text_encode(t, key, false);
+}
+
+static void
+ask_list(StblExchange *x)
+{
+	const StblGsStore *s = (const StblGsStore *) x->store;
+	const StblRequest *req = x->req;
+	StblText	prefix = {0};
+	char		number[16];
+
+	/* L16: the url's own folder is a part of every prefix */
+	stbl_text_puts(&prefix, s->base.prefix);
+	stbl_text_puts(&prefix, req->key);
+	if (prefix.len > 0)
+		stbl_query_add(&x->query, "prefix", prefix.data);
+	x->query.failed = x->query.failed || prefix.failed;
+	stbl_text_free(&prefix);
+	if (req->list_delimiter != 0)
+	{
+		char		delimiter[2] = {req->list_delimiter, '\0'};
+
+		stbl_query_add(&x->query, "delimiter", delimiter);
+	}
+	if (req->list_limit > 0)
+	{
+		snprintf(number, sizeof(number), "%d", req->list_limit);
+		stbl_query_add(&x->query, "maxResults", number);
+	}
+	if (req->list_token != NULL)
+		stbl_query_add(&x->query, "pageToken", req->list_token);
+	stbl_query_add(&x->query, "fields", LIST_FIELDS);
+}
+
+static void
+ask_write(StblExchange *x)
+{
+	const StblGsStore *s = (const StblGsStore *) x->store;
+	const StblRequest *req = x->req;
+
+	stbl_text_puts(&x->query, "uploadType=media&name=");
+	add_name(&x->query, s, req->key);
+	if (req->op == STBL_OP_PUT_NEW)
+		stbl_query_add(&x->query, "ifGenerationMatch", "0");
+	else if (req->op == STBL_OP_PUT_MATCH)
+		stbl_query_add(&x->query, "ifGenerationMatch", generation_of(req->etag));
+	stbl_query_add(&x->query, "fields", RESOURCE_FIELDS);
+	stbl_exchange_header(x, "content-type", "application/octet-stream");
+	x->http.method = STBL_HTTP_POST;
+	x->http.max_body = MAX_RESOURCE;
+}
+
+static void
+ask_object(StblExchange *x)
+{
+	const StblRequest *req = x->req;
+	char		range[64];
+
+	if (x->http.method == STBL_HTTP_HEAD)
+	{
+		/* size and generation by its resource */
+		x->http.method = STBL_HTTP_GET;
+		x->http.max_body = MAX_RESOURCE;
+		stbl_query_add(&x->query, "fields", RESOURCE_FIELDS);
+		return;
+	}
+	if (req->op == STBL_OP_DELETE)
+		return;
+	stbl_query_add(&x->query, "alt", "media");
+	if (req->op != STBL_OP_GET_RANGE)
+		return;
+	snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, req->offset, req->offset + (req->length - 1));
+	stbl_exchange_header(x, "range", range);
+}
+
+static bool
+prepare(StblExchange *x)
+{
+	const StblGsStore *s = (const StblGsStore *) x->store;
+	const StblRequest *req = x->req;
+	bool		is_upload = stbl_object_is_write(req->op) && req->op != STBL_OP_DELETE;
+	StblText	authorization = {0};
+	bool		ok = true;
+
+	stbl_text_printf(&x->path, "%s/storage/v1/b/%s/o", is_upload ? "/upload" : "", s->bucket);
+	if (req->op == STBL_OP_LIST)
+		ask_list(x);
+	else if (is_upload)
+		ask_write(x);
+	else
+	{
+		stbl_text_puts(&x->path, "/");
+		add_name(&x->path, s, req->key);
+		ask_object(x);
+	}
+	stbl_query_add(&x->query, "prettyPrint", "false");
+	if (s->access_token != NULL)
+	{
+		stbl_text_printf(&authorization, "Bearer %s", s->access_token);
+		ok = !authorization.failed;
+		if (ok)
+			stbl_exchange_header(x, "authorization", authorization.data);
+		stbl_text_wipe(&authorization);
+	}
+	if (x->path.failed || x->query.failed)
+		return false;
+	stbl_text_printf(&x->url, "%s://%s%s?%s", s->base.endpoint.is_tls ? "https" : "http", s->base.endpoint.host,
+					 x->path.data, x->query.data);
+	return ok;
+}
+
+/* What differs from a success of other stores: sizes and generations that are told in JSON. */
+static bool
+take(StblExchange *x)
+{
+	StblRequest *req = x->req;
+	StblHttpRequest *http = &x->http;
+	const char *problem;
+
+	if (req->op == STBL_OP_GET || (req->op == STBL_OP_GET_RANGE && req->length > 0))
+	{
+		/* downloads do not tell when the object was made */
+		if (http->modified_us == 0)
+			http->modified_us = stbl_gs_time_of(http->etag, http->date_us);
+		return false;
+	}
+	if (req->op == STBL_OP_LIST || req->op == STBL_OP_DELETE)
+		return false;
+	problem = stbl_gs_parse_resource(http->answer, http->answer_len, req);
+	if (problem != NULL)
+	{
+		stbl_object_fail(req, STBL_ERR_PROTOCOL, problem);
+		/* it was a success, whatever it says */
+		if (stbl_object_is_write(req->op))
+			req->status = STBL_ST_UNKNOWN;
+	}
+	else if (stbl_object_is_write(req->op) && req->size != req->data_len)
+	{
+		stbl_object_fail(req, STBL_ERR_PROTOCOL, "the object has another size than what was sent");
+		req->status = STBL_ST_UNKNOWN;
+	}
+	else if (req->op == STBL_OP_GET_RANGE)
+		stbl_object_empty_range(req);
+	else
+		req->status = STBL_ST_OK;
+	return true;
+}
+
+static void
+redact(const StblObjectStore *store, char *message)
+{
+	stbl_redact(message, ((const StblGsStore *) store)->access_token);
+}
+
+const StblObjectKind stbl_gs_kind = {
+	.max_key = MAX_NAME,
+	.max_put = MAX_PUT,
+	.etag_header = "x-goog-generation",
+	.prepare = prepare,
+	.take = take,
+	.meanings = stbl_gs_meanings,
+	.parse_error = stbl_gs_parse_error,
+	.redact = redact,
+	.parse_list = stbl_gs_parse_list
+};
+
+const StblStoreDriver stbl_gs_driver = {
+	.abi_version = STBL_STORE_ABI_VERSION,
+	.size = sizeof(StblStoreDriver),
+	.scheme = "gs",
+	.server_options = stbl_gs_server_options,
+	.user_options = stbl_gs_user_options,
+	.open = stbl_gs_open,
+	.close = stbl_gs_close,
+	.submit = stbl_object_submit,
+	.drive = stbl_object_drive,
+	.cancel = stbl_object_cancel,
+	.release = stbl_object_release
+};

@@ -208,6 +208,7 @@ stbl_server_store(Oid server_oid, Oid userid)
 
 		if (strcmp(def->defname, "url") == 0)
 			continue;
+		stbl_store_check_owner(def->defname, server->owner);
 		options[n].name = def->defname;
 		options[n++].value = defGetString(def);
 	}

@@ -116,6 +116,8 @@ prepare(StblExchange *x)
 	const StblGsStore *s = (const StblGsStore *) x->store;
 	const StblRequest *req = x->req;
 	bool		is_upload = stbl_object_is_write(req->op) && req->op != STBL_OP_DELETE;
+	const StblCredentials *fetched = stbl_object_credentials(&s->base);
+	const char *token = fetched != NULL ? fetched->token : s->access_token;
 	StblText	authorization = {0};
 	bool		ok = true;
 
@@ -131,9 +133,9 @@ prepare(StblExchange *x)
 		ask_object(x);
 	}
 	stbl_query_add(&x->query, "prettyPrint", "false");
-	if (s->access_token != NULL)
+	if (token != NULL)
 	{
-		stbl_text_printf(&authorization, "Bearer %s", s->access_token);
+		stbl_text_printf(&authorization, "Bearer %s", token);
 		ok = !authorization.failed;
 		if (ok)
 			stbl_exchange_header(x, "authorization", authorization.data);

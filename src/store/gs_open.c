@@ -7,8 +7,8 @@
 
 #define OWN_ENDPOINT "https://storage.googleapis.com"
 
-const char *const stbl_gs_server_options[] = {"endpoint", "ca_file", "use_proxy", NULL};
-const char *const stbl_gs_user_options[] = {"access_token", NULL};
+const char *const stbl_gs_server_options[] = {"endpoint", "ca_file", "use_proxy", "credentials", "service_account_key_file", NULL};
+const char *const stbl_gs_user_options[] = {"access_token", "service_account_key", NULL};
 
 void
 stbl_gs_close(void *store)
@@ -35,21 +35,55 @@ parse_endpoint(StblGsStore *s, const StblOpening *o)
 	return stbl_endpoint_parse(endpoint != NULL ? endpoint : OWN_ENDPOINT, &s->base.endpoint, o->message, o->message_size);
 }
 
-/* A token in clear text on the way is anybody's: only where there is no way, or none that leaves the machine. */
+/* A token in clear text on the way is anybody's: it goes by https, or does not leave the machine. */
 static bool
 check_secrecy(const StblGsStore *s, const StblOpening *o)
 {
-	if (s->access_token == NULL || s->base.endpoint.is_tls || stbl_endpoint_is_loopback(s->base.endpoint.host))
+	if ((s->access_token == NULL && s->base.provider == NULL) || s->base.endpoint.is_tls || stbl_endpoint_is_loopback(s->base.endpoint.host))
 		return true;
 	return stbl_opening_fail(o, STBL_ERR_INVALID, "a token is sent to an endpoint with https only, or to one of this machine");
+}
+
+/*
+ * A token or a key of the user mapping, else what the server says: a key's
+ * file, or the environment of the database server.
+ */
+static bool
+find_credentials(StblGsStore *s, const StblOpening *o)
+{
+	StblProviderConfig config = {
+		.key = stbl_opening_option(o, "service_account_key"), .key_file = stbl_opening_option(o, "service_account_key_file"),
+		.none = "the file that GOOGLE_APPLICATION_CREDENTIALS names, nor where gcloud keeps one, nor from the metadata service"
+	};
+	bool		from_environment;
+
+	if (!stbl_opening_secret(o, "access_token", &s->access_token) || !stbl_opening_environment(o, &from_environment))
+		return false;
+	if (config.key_file != NULL && from_environment)
+		return stbl_opening_fail(o, STBL_ERR_INVALID, "options credentials and service_account_key_file exclude each other");
+	if (s->access_token != NULL && config.key != NULL)
+		return stbl_opening_fail(o, STBL_ERR_AUTH, "the user mapping is to have access_token or service_account_key, not both");
+	if (config.key_file != NULL && config.key_file[0] != '/')
+		return stbl_opening_fail(o, STBL_ERR_INVALID, "invalid value for option \"service_account_key_file\": it is to be an absolute path");
+	if (config.key != NULL && !stbl_google_check_key(config.key, o->message, o->message_size))
+	{
+		*o->error_kind = STBL_ERR_AUTH;
+		return false;
+	}
+	if (s->access_token != NULL)
+		return true;
+	if (config.key != NULL)
+		config.key_file = NULL;
+	if (config.key != NULL || config.key_file != NULL)
+		return stbl_opening_provider(o, &s->base, stbl_google_key_sources, config);
+	return !from_environment || stbl_opening_provider(o, &s->base, stbl_google_sources, config);
 }
 
 static bool
 configure(StblGsStore *s, const StblOpening *o)
 {
 	return stbl_opening_url(o, &s->base, "gs", is_bucket, "gs://bucket or gs://bucket/folder", s->bucket, sizeof(s->bucket)) &&
-		parse_endpoint(s, o) && stbl_opening_secret(o, "access_token", &s->access_token) && check_secrecy(s, o) &&
-		stbl_opening_connection(o, &s->base);
+		parse_endpoint(s, o) && stbl_opening_connection(o, &s->base) && find_credentials(s, o) && check_secrecy(s, o);
 }
 
 void *

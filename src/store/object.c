@@ -104,15 +104,25 @@ method_of(const StblRequest *req)
 	}
 }
 
+const StblCredentials *
+stbl_object_credentials(const StblObjectStore *store)
+{
+	return store->provider != NULL ? &store->provider->current : NULL;
+}
+
 static void
 answered(StblHttpRequest *http)
 {
 	StblExchange *x = (StblExchange *) http;
+	StblProvider *provider = x->store->provider;
 
 	if (http->retry_after_us > 0 && http->outcome == STBL_HTTP_ANSWERED)
 		x->store->hold_until_us = stbl_object_now() +
 			(http->retry_after_us < MAX_PAUSE_US ? http->retry_after_us : MAX_PAUSE_US);
 	stbl_object_answered(x);
+	/* credentials may end before their time: newer ones get a try of their own */
+	if (provider != NULL && x->req->status == STBL_ST_FAILED && x->req->error_kind == STBL_ERR_AUTH && stbl_provider_renew(provider))
+		x->req->status = STBL_ST_TRANSIENT;
 	x->req->driver_data = NULL;
 	free_exchange(x);
 }
@@ -126,6 +136,97 @@ is_made(const StblExchange *x)
 		if (x->lines[i].failed)
 			return false;
 	return true;
+}
+
+/* Ends an exchange that was not sent. */
+static void
+end_unsent(StblExchange *x, StblStatus status, int kind, const char *message)
+{
+	StblRequest *req = x->req;
+
+	req->driver_data = NULL;
+	stbl_object_fail(req, (StblErrorKind) kind, message);
+	req->status = status;
+	free_exchange(x);
+}
+
+/* Makes the request, and hands it to the engine. */
+static void
+send_exchange(StblExchange *x)
+{
+	if (!x->store->kind->prepare(x) || !is_made(x))
+	{
+		end_unsent(x, STBL_ST_FAILED, STBL_ERR_MEMORY, "out of memory, or a clock that is far off");
+		return;
+	}
+	x->http.url = x->url.data;
+	x->http.headers = x->headers;
+	x->http.not_before_us = x->store->hold_until_us;
+	stbl_http_start(&x->http);
+	if (x->http.transfer == NULL)
+		end_unsent(x, STBL_ST_FAILED, STBL_ERR_MEMORY, "out of memory");
+}
+
+/* Sends an exchange, or lets it wait for credentials. */
+static void
+send_or_wait(StblExchange *x)
+{
+	StblProvider *provider = x->store->provider;
+	StblExchange **last = &x->store->waiting;
+
+	switch (provider != NULL ? stbl_provider_poll(provider, stbl_object_now()) : STBL_PROVIDER_READY)
+	{
+		case STBL_PROVIDER_READY:
+			send_exchange(x);
+			break;
+		case STBL_PROVIDER_WAITING:
+			while (*last != NULL)
+				last = &(*last)->next;
+			*last = x;
+			break;
+		case STBL_PROVIDER_FAILED:
+			end_unsent(x, provider->status, provider->error_kind, provider->message);
+			break;
+	}
+}
+
+/* Serves what waits for credentials, if they have come or never will; whether a request is done by it. */
+static bool
+serve_waiting(StblObjectStore *s, int *timeout_ms)
+{
+	int64_t		now = stbl_object_now();
+	StblProviderState state = stbl_provider_poll(s->provider, now);
+	StblExchange **at = &s->waiting;
+	bool		any = false;
+
+	while (*at != NULL)
+	{
+		StblExchange *x = *at;
+		int64_t		left_us = x->http.deadline_us - now;
+
+		if (state == STBL_PROVIDER_WAITING && left_us > 0)
+		{
+			if (left_us / 1000 < *timeout_ms)
+				*timeout_ms = (int) (left_us / 1000) + 1;
+			at = &x->next;
+			continue;
+		}
+		*at = x->next;
+		if (state == STBL_PROVIDER_READY)
+		{
+			StblRequest *req = x->req;
+
+			send_exchange(x);
+			any = any || req->status != STBL_ST_PENDING;
+			continue;
+		}
+		if (state == STBL_PROVIDER_FAILED)
+			end_unsent(x, s->provider->status, s->provider->error_kind, s->provider->message);
+		else
+			end_unsent(x, STBL_ST_TRANSIENT, STBL_ERR_CONNECT, "no credentials came in time");
+		any = true;
+	}
+	return any;
 }
 
 static void
@@ -154,25 +255,10 @@ start(StblObjectStore *s, StblRequest *req)
 	http->use_proxy = s->use_proxy;
 	http->etag_header = s->kind->etag_header;
 	http->deadline_us = req->deadline_us;
-	http->not_before_us = s->hold_until_us;
 	http->max_body = req->op == STBL_OP_GET ? MAX_OBJECT : req->op == STBL_OP_GET_RANGE ? req->length : MAX_LISTING;
 	http->done = answered;
-	if (!s->kind->prepare(x) || !is_made(x))
-	{
-		stbl_object_fail(req, STBL_ERR_MEMORY, "out of memory, or a clock that is far off");
-		free_exchange(x);
-		return;
-	}
-	http->url = x->url.data;
-	http->headers = x->headers;
 	req->driver_data = x;
-	stbl_http_start(http);
-	if (http->transfer == NULL)
-	{
-		req->driver_data = NULL;
-		stbl_object_fail(req, STBL_ERR_MEMORY, "out of memory");
-		free_exchange(x);
-	}
+	send_or_wait(x);
 }
 
 void
@@ -217,18 +303,28 @@ stbl_object_submit(void *store, StblRequest *req)
 void
 stbl_object_drive(void *store, int timeout_ms)
 {
-	(void) store;
+	StblObjectStore *s = store;
+
+	if (s->waiting != NULL && serve_waiting(s, &timeout_ms))
+		return;
 	stbl_http_drive(timeout_ms);
+	if (s->waiting != NULL)
+		(void) serve_waiting(s, &timeout_ms);
 }
 
 void
 stbl_object_cancel(void *store, StblRequest *req)
 {
+	StblObjectStore *s = store;
 	StblExchange *x = req->driver_data;
+	StblExchange **at = &s->waiting;
 
-	(void) store;
 	if (x == NULL)
 		return;
+	while (*at != NULL && *at != x)
+		at = &(*at)->next;
+	if (*at != NULL)
+		*at = x->next;
 	stbl_http_cancel(&x->http);
 	req->driver_data = NULL;
 	free_exchange(x);

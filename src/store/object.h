@@ -10,6 +10,7 @@
 #define STBL_OBJECT_H
 
 #include "common/error.h"
+#include "store/credential.h"
 #include "store/endpoint.h"
 #include "store/http.h"
 #include "store/supertable_storage.h"
@@ -18,6 +19,7 @@
 #define STBL_OBJECT_MAX_HEADERS 16
 
 typedef struct StblObjectKind StblObjectKind;
+typedef struct StblExchange StblExchange;
 
 /* The beginning of every store's own struct. */
 typedef struct StblObjectStore
@@ -28,10 +30,12 @@ typedef struct StblObjectStore
 	bool		use_proxy;
 	char	   *ca_file;		/* NULL: the system's */
 	int64_t		hold_until_us;	/* the store asked to be left alone until then */
+	StblProvider *provider;		/* of credentials that are fetched; NULL: they are options, or there are none */
+	StblExchange *waiting;		/* for credentials; the first one waits longest */
 } StblObjectStore;
 
 /* One exchange with a store: the engine's part of it, and what must live as long. */
-typedef struct StblExchange
+struct StblExchange
 {
 	StblHttpRequest http;		/* must be first */
 	StblObjectStore *store;
@@ -42,7 +46,8 @@ typedef struct StblExchange
 	StblText	lines[STBL_OBJECT_MAX_HEADERS];
 	const char *headers[STBL_OBJECT_MAX_HEADERS + 1];
 	int			n_headers;
-} StblExchange;
+	StblExchange *next;			/* in the store's waiting ones */
+};
 
 /* The <Error> of an answer, as far as it is one; of a HEAD the header's code. */
 typedef struct StblObjectError
@@ -112,6 +117,9 @@ extern const char *stbl_http_method_name(StblHttpMethod method);
 /* Adds a header line; one that cannot be is seen by the caller of prepare. */
 extern void stbl_exchange_header(StblExchange *x, const char *name, const char *value);
 
+/* Those that a provider has fetched, while an exchange is prepared; NULL: the store has no provider. */
+extern const StblCredentials *stbl_object_credentials(const StblObjectStore *store);
+
 /* Adds name=value to a query, both encoded. */
 extern void stbl_query_add(StblText *query, const char *name, const char *value);
 
@@ -163,6 +171,16 @@ extern bool stbl_opening_fail(const StblOpening *o, StblErrorKind kind, const ch
 extern bool stbl_opening_bool(const StblOpening *o, const char *name, bool *out);
 
 /*
+ * The option credentials: 'environment' makes *out true.  Whether whoever
+ * owns the server may say so is checked where options come from.
+ */
+extern bool stbl_opening_environment(const StblOpening *o, bool *out);
+
+/* Gives a store a provider, once region, ca_file and use_proxy are known. */
+extern bool stbl_opening_provider(const StblOpening *o, StblObjectStore *store, const StblCredentialSource *sources,
+								  StblProviderConfig config);
+
+/*
  * Splits "scheme://container/some/folder": the container's name is told by
  * its length, and the folder is copied to store->prefix.
  */
@@ -176,6 +194,9 @@ extern bool stbl_opening_connection(const StblOpening *o, StblObjectStore *store
 /* A copy of an option that is a secret or goes into a header; *out stays NULL where it is not given. */
 extern bool stbl_opening_secret(const StblOpening *o, const char *name, char **out);
 extern void stbl_secret_free(char *secret);
+
+/* Printable, without blanks, not empty: what a header can hold, and a key consists of. */
+extern bool stbl_is_header_value(const char *value);
 
 /*
  * The one spelling of a place, malloc'd: another endpoint is another place,

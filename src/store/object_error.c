@@ -170,5 +170,7 @@ stbl_object_judge(StblRequest *req, const StblHttpRequest *http, const StblObjec
 			 err.code[0] ? " " : "", err.code, err.message[0] ? ": " : "", err.message,
 			 more[0] ? "; " : "", more, m.advice != NULL ? "; " : "", m.advice != NULL ? m.advice : "");
 	store->kind->redact(store, req->message);
+	if (store->provider != NULL)
+		stbl_credentials_redact(stbl_object_credentials(store), req->message);
 	stbl_clean_message(req->message);
 }

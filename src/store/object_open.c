@@ -107,9 +107,11 @@ stbl_opening_connection(const StblOpening *o, StblObjectStore *store)
 	return store->ca_file != NULL || stbl_opening_fail(o, STBL_ERR_MEMORY, "out of memory");
 }
 
-static bool
-is_header_value(const char *value)
+bool
+stbl_is_header_value(const char *value)
 {
+	if (*value == '\0')
+		return false;
 	for (; *value != '\0'; value++)
 		if ((unsigned char) *value <= ' ' || (unsigned char) *value >= 127)
 			return false;
@@ -124,7 +126,7 @@ stbl_opening_secret(const StblOpening *o, const char *name, char **out)
 	*out = NULL;
 	if (value == NULL)
 		return true;
-	if (value[0] == '\0' || !is_header_value(value))
+	if (!stbl_is_header_value(value))
 		return stbl_opening_fail(o, STBL_ERR_AUTH, "option %s of the user mapping is empty, or holds blanks or other characters that no key has", name);
 	*out = strdup(value);
 	return *out != NULL || stbl_opening_fail(o, STBL_ERR_MEMORY, "out of memory");
@@ -136,6 +138,27 @@ stbl_secret_free(char *secret)
 	if (secret != NULL)
 		explicit_bzero(secret, strlen(secret));
 	free(secret);
+}
+
+bool
+stbl_opening_environment(const StblOpening *o, bool *out)
+{
+	const char *value = stbl_opening_option(o, "credentials");
+
+	*out = value != NULL;
+	if (value == NULL || strcmp(value, "environment") == 0)
+		return true;
+	return stbl_opening_fail(o, STBL_ERR_INVALID, "invalid value for option \"credentials\": it is to be environment");
+}
+
+bool
+stbl_opening_provider(const StblOpening *o, StblObjectStore *store, const StblCredentialSource *sources,
+					  StblProviderConfig config)
+{
+	config.ca_file = store->ca_file;
+	config.use_proxy = store->use_proxy;
+	store->provider = stbl_provider_new(sources, &config);
+	return store->provider != NULL || stbl_opening_fail(o, STBL_ERR_MEMORY, "out of memory");
 }
 
 char *
@@ -161,4 +184,5 @@ stbl_object_store_free(StblObjectStore *store)
 {
 	free(store->prefix);
 	free(store->ca_file);
+	stbl_provider_free(store->provider);
 }

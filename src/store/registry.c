@@ -174,6 +174,21 @@ check_file_option(const char *name)
 }
 
 void
+stbl_store_check_owner(const char *name, Oid owner)
+{
+	if (strcmp(name, "credentials") == 0 && !superuser_arg(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to use the credentials of the database server's environment"),
+				 errdetail("Option \"%s\" is for superusers, who must also own the server.", name)));
+	if (strcmp(name, "service_account_key_file") == 0 && !has_privs_of_role(owner, ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to use option \"%s\"", name),
+				 errdetail("Role \"%s\", which owns the server, is not a member of pg_read_server_files.", GetUserNameFromId(owner, false))));
+}
+
+void
 stbl_store_check_option(const char *url, const char *name, bool user_mapping)
 {
 	StringInfoData valid;
@@ -186,6 +201,8 @@ stbl_store_check_option(const char *url, const char *name, bool user_mapping)
 		if (name == NULL)
 			return;
 		check_file_option(name);
+		if (!user_mapping)
+			stbl_store_check_owner(name, GetUserId());
 		if (!user_mapping)
 			appendStringInfoString(&valid, "url");
 		if (in_list(user_mapping ? driver->user_options : driver->server_options, name, &valid))

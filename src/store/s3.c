@@ -68,6 +68,9 @@ make_headers(StblExchange *x)
 {
 	const StblS3Store *s = (const StblS3Store *) x->store;
 	const StblRequest *req = x->req;
+	const StblCredentials *fetched = stbl_object_credentials(&s->base);
+	const char *access_key_id = fetched != NULL ? fetched->access_key_id : s->access_key_id;
+	const char *session_token = fetched != NULL ? fetched->session_token : s->session_token;
 	StblHeader	headers[STBL_OBJECT_MAX_HEADERS];
 	StblText	host = {0};
 	StblText	authorization = {0};
@@ -86,10 +89,11 @@ make_headers(StblExchange *x)
 		snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, req->offset, req->offset + (req->length - 1));
 		headers[n++] = (StblHeader) {"range", range};
 	}
-	if (s->access_key_id != NULL)
+	if (access_key_id != NULL)
 	{
 		StblSigv4	in = {
-			.access_key_id = s->access_key_id, .secret_access_key = s->secret_access_key,
+			.access_key_id = access_key_id,
+			.secret_access_key = fetched != NULL ? fetched->secret_access_key : s->secret_access_key,
 			.region = s->region, .service = "s3", .amz_date = date,
 			.method = stbl_http_method_name(x->http.method), .path = x->path.data,
 			.query = x->query.len > 0 ? x->query.data : "", .headers = headers, .payload_hash = hash
@@ -101,8 +105,8 @@ make_headers(StblExchange *x)
 		{
 			headers[n++] = (StblHeader) {"x-amz-date", date};
 			headers[n++] = (StblHeader) {"x-amz-content-sha256", hash};
-			if (s->session_token != NULL)
-				headers[n++] = (StblHeader) {"x-amz-security-token", s->session_token};
+			if (session_token != NULL)
+				headers[n++] = (StblHeader) {"x-amz-security-token", session_token};
 			headers[n] = (StblHeader) {"host", host.data};
 			in.n_headers = n + 1;
 			ok = stbl_sigv4_sign(&in, &authorization);

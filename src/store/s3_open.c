@@ -5,7 +5,7 @@
 
 #include "store/s3_int.h"
 
-const char *const stbl_s3_server_options[] = {"endpoint", "region", "url_style", "ca_file", "use_proxy", NULL};
+const char *const stbl_s3_server_options[] = {"endpoint", "region", "url_style", "ca_file", "use_proxy", "credentials", "profile", NULL};
 const char *const stbl_s3_user_options[] = {"access_key_id", "secret_access_key", "session_token", NULL};
 
 void
@@ -82,11 +82,31 @@ copy_credentials(StblS3Store *s, const StblOpening *o)
 	return stbl_opening_fail(o, STBL_ERR_AUTH, "the user mapping needs access_key_id and secret_access_key together, or neither for anonymous access");
 }
 
+/* Where the user mapping has none: those of the server's environment, if the option says so. */
+static bool
+find_credentials(StblS3Store *s, const StblOpening *o)
+{
+	StblProviderConfig config = {
+		.region = s->region, .profile = stbl_opening_option(o, "profile"),
+		.none = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, nor in the shared files, nor from a service of the machine"
+	};
+	bool		from_environment;
+
+	if (!stbl_opening_environment(o, &from_environment))
+		return false;
+	if (config.profile != NULL && !from_environment)
+		return stbl_opening_fail(o, STBL_ERR_INVALID, "option profile needs the option credentials 'environment'");
+	if (!from_environment || s->access_key_id != NULL)
+		return true;
+	return stbl_opening_provider(o, &s->base, config.profile != NULL ? stbl_aws_profile_sources : stbl_aws_sources, config);
+}
+
 static bool
 configure(StblS3Store *s, const StblOpening *o)
 {
 	return stbl_opening_url(o, &s->base, "s3", is_bucket, "s3://bucket or s3://bucket/folder", s->bucket, sizeof(s->bucket)) &&
-		parse_region(s, o) && parse_endpoint(s, o) && copy_credentials(s, o) && stbl_opening_connection(o, &s->base);
+		parse_region(s, o) && parse_endpoint(s, o) && copy_credentials(s, o) && stbl_opening_connection(o, &s->base) &&
+		find_credentials(s, o);
 }
 
 void *

@@ -71,6 +71,13 @@ extern bool stbl_store_is_local(const StblStore *store);
 /* Checks server or user options against a driver's lists, for the validator: throws HV00D. */
 extern void stbl_store_check_option(const char *url, const char *name, bool user_mapping);
 
+/*
+ * Options that lend what is the database server's own, its environment or a
+ * file with a key, are for roles that have it anyway, as setter and, at each
+ * use, as owner of the server: throws 42501.
+ */
+extern void stbl_store_check_owner(const char *name, Oid owner);
+
 /* Submit.  deadline_us 0: now + supertable.retry_deadline. */
 extern StblCall *stbl_store_get(StblStore *store, const char *key, int64_t deadline_us);
 extern StblCall *stbl_store_get_range(StblStore *store, const char *key, uint64_t offset, uint64_t length, int64_t deadline_us);

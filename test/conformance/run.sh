@@ -18,7 +18,7 @@ failed=0
 
 gcc -std=gnu99 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=undefined -I src -I test/unit \
 	-o "$out/conformance" test/conformance/conformance.c \
-	src/store/{text,xml,jsonread,sigv4,http,http_header,endpoint}.c src/store/{object,s3,gs,file}*.c \
+	src/store/{text,xml,jsonread,jwt,sigv4,http,http_header,endpoint}.c src/store/{object,credential,s3,gs,file}*.c \
 	src/common/{codec,buf,mem,error}.c -lcurl -lcrypto -ldeflate || { echo "not ok - the suite does not build"; exit 1; }
 
 if [ -z "$only" ]; then

@@ -2,8 +2,9 @@
 # Makes a copy of the SQL tests for a server on object storage: of the same
 # statements the same is expected.  Prints the names of the tests.
 #	sql.sh FOLDER
-# Environment when they run: STBL_S3_URL, STBL_S3_ENDPOINT, STBL_S3_KEY, and
-# STBL_S3_SECRET_FILE, the name of a file: a server logs its environment.
+# Environment when they run: STBL_STORE, the name of a folder with two files:
+# server and mapping, the options of CREATE SERVER and CREATE USER MAPPING.  A
+# server logs its environment, so the secrets are not there.
 set -eu
 out=$1
 cd "$(dirname "$0")/../.."
@@ -12,13 +13,11 @@ cp sql/*.sql "$out/sql/"
 cp expected/*.out "$out/expected/"
 
 cat > "$out/sql/setup.sql" <<'SQL'
-\getenv url STBL_S3_URL
-\getenv endpoint STBL_S3_ENDPOINT
-\getenv key STBL_S3_KEY
-\set secret `cat "$STBL_S3_SECRET_FILE"`
+\set server `cat "$STBL_STORE/server"`
+\set mapping `cat "$STBL_STORE/mapping"`
 CREATE EXTENSION supertable;
-CREATE SERVER lake FOREIGN DATA WRAPPER supertable OPTIONS (url :'url', endpoint :'endpoint');
-CREATE USER MAPPING FOR PUBLIC SERVER lake OPTIONS (access_key_id :'key', secret_access_key :'secret');
+CREATE SERVER lake FOREIGN DATA WRAPPER supertable OPTIONS (:server);
+CREATE USER MAPPING FOR PUBLIC SERVER lake OPTIONS (:mapping);
 SELECT capability, ok FROM supertable_storage_probe('lake');
 SQL
 {

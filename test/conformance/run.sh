@@ -18,7 +18,7 @@ cleanup() {
 trap cleanup EXIT
 failed=0
 
-sources="$(echo src/store/{text,xml,jsonread,jwt,sigv4,http,http_header,endpoint}.c src/store/{object,credential,s3,gs,file}*.c)
+sources="$(echo src/store/{text,xml,jsonread,jwt,sigv4,http,http_header,endpoint}.c src/store/{object,credential,s3,az,sharedkey,gs,file}*.c)
 	$(echo src/common/{codec,buf,mem,error}.c)"
 build() {
 	# shellcheck disable=SC2086

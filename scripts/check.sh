@@ -4,7 +4,7 @@
 #
 #	--long             the exhaustive variants too
 #	--only STEP        this step alone (may be given again): build, rooms, unit,
-#	                   regress, s3, gcs, isolation, tap, interop, readme, fuzz
+#	                   regress, s3, azure, gcs, isolation, tap, interop, readme, fuzz
 #	--assert-server    against PostgreSQL built with assertions from Debian's source
 #	--discard-caches   the regression and isolation tests, on such a server, with
 #	                   debug_discard_caches = 1
@@ -32,13 +32,11 @@ failed=0
 work=$(mktemp -d /tmp/supertable-check.XXXXXX)
 chmod 755 "$work"
 made=""
-s3_pid=""
-gcs_pid=""
+store_pid=""
 # What the system's PostgreSQL did not have before is taken out of it again.
 cleanup() {
 	cd /
-	[ -z "$s3_pid" ] || kill -9 "$s3_pid"
-	[ -z "$gcs_pid" ] || kill -9 "$gcs_pid"
+	[ -z "$store_pid" ] || kill -9 "$store_pid"
 	for f in $made; do rm -rf "$f"; done
 	rm -rf "$work"
 }
@@ -165,27 +163,64 @@ step_regress() {
 	regress regress "$pgtest/regress/pg_regress" . "setup $(names "$src/sql" sql | sed -E 's/(^| )setup /\1/')"
 }
 
-# Every driver by one suite, and the SQL tests on an S3 server: at the highest
-# log level, where no secret may show.
+# The SQL tests on an object store, at the highest log level, where no secret
+# may show: store_sql NAME SECRET SERVER_OPTIONS MAPPING_OPTIONS.
+store_sql() {
+	local name=$1 secret=$2 dir=$work/$1_options tests
+	mkdir "$dir"
+	echo "$3" > "$dir/server"
+	echo "$4" > "$dir/mapping"
+	export STBL_STORE=$dir
+	sed 's/^log_min_messages.*/log_min_messages = debug5/' "$work/temp.conf" > "$work/temp_$name.conf"
+	tests=$(bash "$src/test/conformance/sql.sh" "$work/tree/$name" "$name")
+	chown -R $user "$work/tree/$name"
+	regress "${name}_sql" "$pgtest/regress/pg_regress" "$name" "$tests" "$work/temp_$name.conf"
+	grep -qF 'DEBUG' "$work/tree/$name/log/postmaster.log"
+	note $? "$name: the server logged at the highest level"
+	! grep -qF -e "$secret" -e the-secret-that-nobody-sees "$work/tree/$name/log/postmaster.log"
+	note $? "L35: $name: no secret is in its log"
+}
+
+# Every driver by one suite, and the SQL tests on an S3 server.
 step_s3() {
-	local dir=$work/s3 secret endpoint tests
+	local dir=$work/s3 secret endpoint
 	mkdir "$dir"
 	secret=$(head -c 20 /dev/urandom | od -An -tx1 | tr -d ' \n')
 	endpoint=$(bash "$src/scripts/s3-server.sh" "$dir" check-key "$secret") || { note 1 "an S3 server can be installed and started"; return; }
-	s3_pid=$(cat "$dir/pid")
+	store_pid=$(cat "$dir/pid")
 	tap conformance bash "$src/test/conformance/run.sh" "s3://lake/conformance/suite endpoint=$endpoint access_key_id=check-key secret_access_key=$secret backslash=off"
-	echo "$secret" > "$dir/secret"
-	export STBL_S3_URL=s3://lake/sql STBL_S3_ENDPOINT=$endpoint STBL_S3_KEY=check-key STBL_S3_SECRET_FILE=$dir/secret
-	sed 's/^log_min_messages.*/log_min_messages = debug5/' "$work/temp.conf" > "$work/temp_s3.conf"
-	tests=$(bash "$src/test/conformance/sql.sh" "$work/tree/s3")
-	chown -R $user "$work/tree/s3"
-	regress s3_sql "$pgtest/regress/pg_regress" s3 "$tests" "$work/temp_s3.conf"
-	grep -qF 'DEBUG' "$work/tree/s3/log/postmaster.log"
-	note $? "the server logged at the highest level"
-	! grep -qF -e "$secret" -e the-secret-that-nobody-sees "$work/tree/s3/log/postmaster.log"
-	note $? "L35: no secret is in its log"
-	kill -9 "$s3_pid"
-	s3_pid=""
+	store_sql s3 "$secret" "url 's3://lake/sql', endpoint '$endpoint'" "access_key_id 'check-key', secret_access_key '$secret'"
+	kill -9 "$store_pid"
+	store_pid=""
+}
+
+# The same on Azurite, with TLS: by the account's key, then by a shared access signature.
+step_azure() {
+	local dir=$work/azure key sas endpoint at
+	mkdir "$dir"
+	key=$(head -c 64 /dev/urandom | base64 -w 0)
+	endpoint=$(bash "$src/scripts/azure-server.sh" "$dir" checkaccount "$key") || { note 1 "an Azure server can be installed and started"; return; }
+	store_pid=$(cat "$dir/pid")
+	chmod a+r "$dir/cert.pem"
+	at="endpoint=$endpoint account_name=checkaccount ca_file=$dir/cert.pem"
+	tap conformance_azure bash "$src/test/conformance/run.sh" --only "az://lake/conformance/suite $at account_key=$key listed=600 backslash=off"
+	sas=$(STBL_KEY=$key python3 "$src/test/conformance/sas.py" checkaccount)
+	store_sql azure "$(echo "$sas" | sed 's/.*sig=\([^&]*\).*/\1/')" "url 'az://lake/sql', account_name 'checkaccount', endpoint '$endpoint', ca_file '$dir/cert.pem'" "sas_token '$sas'"
+	kill "$store_pid"
+	store_pid=""
+}
+
+# And on an emulator of Google Cloud Storage, which lets any token in.
+step_gcs() {
+	local dir=$work/gcs_server token endpoint
+	mkdir "$dir"
+	token=ya29.$(head -c 20 /dev/urandom | od -An -tx1 | tr -d ' \n')
+	endpoint=$(bash "$src/scripts/gcs-server.sh" "$dir") || { note 1 "an emulator of GCS can be built and started"; return; }
+	store_pid=$(cat "$dir/pid")
+	tap conformance_gcs bash "$src/test/conformance/run.sh" --only "gs://lake/conformance/suite endpoint=$endpoint"
+	store_sql gcs "$token" "url 'gs://lake/sql', endpoint '$endpoint'" "access_token '$token'"
+	kill -9 "$store_pid"
+	store_pid=""
 }
 
 # The same on an emulator of Google Cloud Storage, which lets any token in.
@@ -238,5 +273,5 @@ step_fuzz() { tap fuzz bash "$src/test/fuzz/run.sh" 10; }
 
 step_readme() { tap readme bash "$src/test/readme.sh"; }
 
-for s in build rooms unit regress s3 gcs isolation tap interop readme fuzz; do step $s; done
+for s in build rooms unit regress s3 azure gcs isolation tap interop readme fuzz; do step $s; done
 finish

@@ -12,6 +12,10 @@ missing=""
 for p in $packages; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
 done
+# From wherever they are.
+for c in node:nodejs npm:npm; do
+	command -v "${c%:*}" >/dev/null || missing="$missing ${c#*:}"
+done
 [ -n "$missing" ] || exit 0
 
 echo "installing:$missing"

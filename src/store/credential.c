@@ -55,14 +55,14 @@ forget_request(StblProvider *p)
 	memset(&p->http, 0, sizeof(p->http));
 	stbl_text_wipe(&p->url);
 	stbl_text_wipe(&p->body);
-	for (int i = 0; i < STBL_FETCH_MAX_HEADERS; i++)
+	for (int i = 0; i < STBL_CREDS_MAX_HEADERS; i++)
 		stbl_text_wipe(&p->lines[i]);
 	memset(p->headers, 0, sizeof(p->headers));
 	p->n_headers = 0;
 }
 
 void
-stbl_fetch_begin(StblProvider *p, StblHttpMethod method, int64_t timeout_us)
+stbl_creds_begin(StblProvider *p, StblHttpMethod method, int64_t timeout_us)
 {
 	forget_request(p);
 	p->http.method = method;
@@ -73,13 +73,13 @@ stbl_fetch_begin(StblProvider *p, StblHttpMethod method, int64_t timeout_us)
 }
 
 void
-stbl_fetch_header(StblProvider *p, const char *name, const char *value)
+stbl_creds_header(StblProvider *p, const char *name, const char *value)
 {
 	stbl_text_printf(&p->lines[p->n_headers++], "%s: %s", name, value);
 }
 
-StblFetchStep
-stbl_fetch_fail(StblProvider *p, StblStatus status, StblErrorKind kind, const char *fmt,...)
+StblCredsStep
+stbl_creds_fail(StblProvider *p, StblStatus status, StblErrorKind kind, const char *fmt,...)
 {
 	va_list		args;
 
@@ -89,20 +89,20 @@ stbl_fetch_fail(StblProvider *p, StblStatus status, StblErrorKind kind, const ch
 	vsnprintf(p->message, sizeof(p->message), fmt, args);
 	va_end(args);
 	stbl_clean_message(p->message);
-	return STBL_FETCH_FAILED;
+	return STBL_CREDS_FAILED;
 }
 
-StblFetchStep
-stbl_fetch_refused(StblProvider *p, const char *who, const char *why)
+StblCredsStep
+stbl_creds_refused(StblProvider *p, const char *who, const char *why)
 {
 	const StblHttpRequest *http = &p->http;
 
 	if (http->outcome != STBL_HTTP_ANSWERED)
-		return stbl_fetch_fail(p, http->outcome == STBL_HTTP_BAD_ANSWER ? STBL_ST_FAILED : STBL_ST_TRANSIENT,
+		return stbl_creds_fail(p, http->outcome == STBL_HTTP_BAD_ANSWER ? STBL_ST_FAILED : STBL_ST_TRANSIENT,
 							   (StblErrorKind) http->error_kind, "no credentials from %s: %.160s", who, http->message);
 	if (http->status == 408 || http->status == 429 || http->status >= 500)
-		return stbl_fetch_fail(p, STBL_ST_TRANSIENT, STBL_ERR_IO, "no credentials from %s: the answer was %d", who, http->status);
-	return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials from %s: the answer was %d%s%.160s", who, http->status,
+		return stbl_creds_fail(p, STBL_ST_TRANSIENT, STBL_ERR_IO, "no credentials from %s: the answer was %d", who, http->status);
+	return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials from %s: the answer was %d%s%.160s", who, http->status,
 						   why != NULL ? ": " : "", why != NULL ? why : "");
 }
 
@@ -211,25 +211,25 @@ advance(StblProvider *p)
 	{
 		if (p->sources[p->at] == NULL)
 		{
-			(void) stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials were found: neither in %s", p->none);
+			(void) stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials were found: neither in %s", p->none);
 			end_fetch(p, false);
 			return;
 		}
 		switch (p->sources[p->at] (p))
 		{
-			case STBL_FETCH_SEND:
+			case STBL_CREDS_SEND:
 				if (send_request(p))
 					return;
-				(void) stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_MEMORY, "out of memory");
+				(void) stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_MEMORY, "out of memory");
 				end_fetch(p, false);
 				return;
-			case STBL_FETCH_DONE:
+			case STBL_CREDS_DONE:
 				end_fetch(p, true);
 				return;
-			case STBL_FETCH_FAILED:
+			case STBL_CREDS_FAILED:
 				end_fetch(p, false);
 				return;
-			case STBL_FETCH_NONE:
+			case STBL_CREDS_NONE:
 				wipe_credentials(&p->fresh);
 				forget_request(p);
 				stbl_text_wipe(&p->kept);

@@ -19,7 +19,7 @@
 #include "store/supertable_storage.h"
 #include "store/text.h"
 
-#define STBL_FETCH_MAX_HEADERS 4
+#define STBL_CREDS_MAX_HEADERS 4
 
 typedef struct StblCredentials
 {
@@ -39,16 +39,16 @@ typedef enum StblProviderState
 } StblProviderState;
 
 /* What a step of a source has come to. */
-typedef enum StblFetchStep
+typedef enum StblCredsStep
 {
-	STBL_FETCH_SEND,			/* a request is made; call again with its answer */
-	STBL_FETCH_DONE,			/* `fresh` is filled */
-	STBL_FETCH_NONE,			/* this source has nothing here: the next one */
-	STBL_FETCH_FAILED			/* it has, and it did not work */
-} StblFetchStep;
+	STBL_CREDS_SEND,			/* a request is made; call again with its answer */
+	STBL_CREDS_DONE,			/* `fresh` is filled */
+	STBL_CREDS_NONE,			/* this source has nothing here: the next one */
+	STBL_CREDS_FAILED			/* it has, and it did not work */
+} StblCredsStep;
 
 typedef struct StblProvider StblProvider;
-typedef StblFetchStep (*StblCredentialSource) (StblProvider *p);
+typedef StblCredsStep (*StblCredentialSource) (StblProvider *p);
 
 /* What sources want to know; NULL where it is not given.  Copied. */
 typedef struct StblProviderConfig
@@ -85,8 +85,8 @@ struct StblProvider
 	StblCredentials fresh;
 	StblText	url;
 	StblText	body;
-	StblText	lines[STBL_FETCH_MAX_HEADERS];
-	const char *headers[STBL_FETCH_MAX_HEADERS + 1];
+	StblText	lines[STBL_CREDS_MAX_HEADERS];
+	const char *headers[STBL_CREDS_MAX_HEADERS + 1];
 	int			n_headers;
 	StblText	kept;			/* what a source needs from step to step */
 
@@ -127,14 +127,14 @@ extern bool stbl_google_check_key(const char *key, char *message, size_t size);
 /* ---- for sources ---- */
 
 /* Lets the last answer go and begins the next request; url and body are filled by the source. */
-extern void stbl_fetch_begin(StblProvider *p, StblHttpMethod method, int64_t timeout_us);
-extern void stbl_fetch_header(StblProvider *p, const char *name, const char *value);
+extern void stbl_creds_begin(StblProvider *p, StblHttpMethod method, int64_t timeout_us);
+extern void stbl_creds_header(StblProvider *p, const char *name, const char *value);
 
-extern StblFetchStep stbl_fetch_fail(StblProvider *p, StblStatus status, StblErrorKind kind, const char *fmt,...)
+extern StblCredsStep stbl_creds_fail(StblProvider *p, StblStatus status, StblErrorKind kind, const char *fmt,...)
 			__attribute__((format(printf, 4, 5)));
 
 /* An answer that is no success; `who` is asked, `why` (or NULL) what it says. */
-extern StblFetchStep stbl_fetch_refused(StblProvider *p, const char *who, const char *why);
+extern StblCredsStep stbl_creds_refused(StblProvider *p, const char *who, const char *why);
 
 /* A variable of the environment; NULL where it is missing or empty. */
 extern const char *stbl_env(const char *name);
@@ -143,10 +143,10 @@ extern const char *stbl_env(const char *name);
 extern bool stbl_read_file(const char *path, size_t max, StblText *out);
 
 /* Takes the answer of a token endpoint: access_token with expires_in or expires_on. */
-extern StblFetchStep stbl_fetch_take_token(StblProvider *p, const char *who);
+extern StblCredsStep stbl_creds_take_token(StblProvider *p, const char *who);
 
 /* Takes AccessKeyId, SecretAccessKey, Token and Expiration of Amazon's services. */
-extern StblFetchStep stbl_fetch_take_keys(StblProvider *p, const char *who);
+extern StblCredsStep stbl_creds_take_keys(StblProvider *p, const char *who);
 
 /* ---- credential_parse.c: pure ---- */
 

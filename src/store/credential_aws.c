@@ -32,27 +32,27 @@ copy(const char *value)
 }
 
 /* Whether the fresh keys are whole, and fit into headers. */
-static StblFetchStep
+static StblCredsStep
 check_keys(StblProvider *p, const char *who)
 {
 	const StblCredentials *c = &p->fresh;
 
 	if (c->access_key_id != NULL && c->secret_access_key != NULL && stbl_is_header_value(c->access_key_id) &&
 		stbl_is_header_value(c->secret_access_key) && (c->session_token == NULL || stbl_is_header_value(c->session_token)))
-		return STBL_FETCH_DONE;
-	return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials from %s: a key is missing, or holds what no key has", who);
+		return STBL_CREDS_DONE;
+	return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials from %s: a key is missing, or holds what no key has", who);
 }
 
 /* ---- variables ---- */
 
-static StblFetchStep
+static StblCredsStep
 from_variables(StblProvider *p)
 {
 	const char *id = stbl_env("AWS_ACCESS_KEY_ID");
 	const char *secret = stbl_env("AWS_SECRET_ACCESS_KEY");
 
 	if (id == NULL && secret == NULL)
-		return STBL_FETCH_NONE;
+		return STBL_CREDS_NONE;
 	p->fresh.access_key_id = copy(id);
 	p->fresh.secret_access_key = copy(secret);
 	p->fresh.session_token = copy(stbl_env("AWS_SESSION_TOKEN"));
@@ -67,19 +67,19 @@ take_time(const char *text, int64_t *us)
 	return text != NULL && stbl_time_parse(text, strlen(text), us);
 }
 
-static StblFetchStep
+static StblCredsStep
 take_sts_answer(StblProvider *p)
 {
 	const char *data = (const char *) p->http.answer;
 	size_t		len = p->http.answer_len;
 	char	   *text;
 	bool		has_time;
-	StblFetchStep step;
+	StblCredsStep step;
 
 	if (p->http.outcome != STBL_HTTP_ANSWERED || p->http.status != 200)
 	{
 		text = p->http.outcome == STBL_HTTP_ANSWERED && data != NULL ? stbl_xml_value(data, len, "Message") : NULL;
-		step = stbl_fetch_refused(p, STS, text);
+		step = stbl_creds_refused(p, STS, text);
 		free(text);
 		return step;
 	}
@@ -90,11 +90,11 @@ take_sts_answer(StblProvider *p)
 	has_time = take_time(text, &p->fresh.expires_us);
 	free(text);
 	if (!has_time)
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "no credentials from %s: the answer does not say when they expire", STS);
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "no credentials from %s: the answer does not say when they expire", STS);
 	return check_keys(p, STS);
 }
 
-static StblFetchStep
+static StblCredsStep
 from_web_identity(StblProvider *p)
 {
 	const char *file = stbl_env("AWS_WEB_IDENTITY_TOKEN_FILE");
@@ -105,16 +105,16 @@ from_web_identity(StblProvider *p)
 	StblText	token = {0};
 
 	if (file == NULL || role == NULL)
-		return STBL_FETCH_NONE;
+		return STBL_CREDS_NONE;
 	if (p->step > 0)
 		return take_sts_answer(p);
 	if (!stbl_read_file(file, MAX_TOKEN_FILE, &token) || token.data == NULL)
 	{
 		stbl_text_wipe(&token);
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: the file that AWS_WEB_IDENTITY_TOKEN_FILE names cannot be read or is empty");
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: the file that AWS_WEB_IDENTITY_TOKEN_FILE names cannot be read or is empty");
 	}
 	token.data[strcspn(token.data, "\r\n")] = '\0';
-	stbl_fetch_begin(p, STBL_HTTP_POST, FAR_US);
+	stbl_creds_begin(p, STBL_HTTP_POST, FAR_US);
 	if (endpoint != NULL)
 		stbl_text_puts(&p->url, endpoint);
 	else
@@ -125,9 +125,9 @@ from_web_identity(StblProvider *p)
 	stbl_query_add(&p->body, "RoleSessionName", session != NULL ? session : "supertable");
 	stbl_query_add(&p->body, "WebIdentityToken", token.data);
 	stbl_text_wipe(&token);
-	stbl_fetch_header(p, "content-type", "application/x-www-form-urlencoded");
-	stbl_fetch_header(p, "accept", "text/xml");
-	return STBL_FETCH_SEND;
+	stbl_creds_header(p, "content-type", "application/x-www-form-urlencoded");
+	stbl_creds_header(p, "accept", "text/xml");
+	return STBL_CREDS_SEND;
 }
 
 /* ---- shared files ---- */
@@ -167,7 +167,7 @@ take_profile(StblProvider *p, const StblText *file, bool is_config, const char *
 	return found;
 }
 
-static StblFetchStep
+static StblCredsStep
 from_files(StblProvider *p)
 {
 	const char *profile = p->profile != NULL ? p->profile : stbl_env("AWS_PROFILE");
@@ -189,16 +189,16 @@ from_files(StblProvider *p)
 		return check_keys(p, "the shared files");
 	}
 	if (!is_named)
-		return STBL_FETCH_NONE;
+		return STBL_CREDS_NONE;
 	if (!found)
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: the shared files have no profile \"%.100s\", or cannot be read", profile);
-	return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_UNSUPPORTED, "no credentials: profile \"%.100s\" has no keys in it; roles, programs and single sign-on are not supported there", profile);
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: the shared files have no profile \"%.100s\", or cannot be read", profile);
+	return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_UNSUPPORTED, "no credentials: profile \"%.100s\" has no keys in it; roles, programs and single sign-on are not supported there", profile);
 }
 
 /* ---- the container ---- */
 
-StblFetchStep
-stbl_fetch_take_keys(StblProvider *p, const char *who)
+StblCredsStep
+stbl_creds_take_keys(StblProvider *p, const char *who)
 {
 	const char *data = (const char *) p->http.answer;
 	size_t		len = p->http.answer_len;
@@ -207,7 +207,7 @@ stbl_fetch_take_keys(StblProvider *p, const char *who)
 	bool		ok;
 
 	if (p->http.outcome != STBL_HTTP_ANSWERED || p->http.status != 200)
-		return stbl_fetch_refused(p, who, NULL);
+		return stbl_creds_refused(p, who, NULL);
 	ok = data != NULL && stbl_jsonread_find(data, len, "AccessKeyId", &c->access_key_id) &&
 		stbl_jsonread_find(data, len, "SecretAccessKey", &c->secret_access_key) &&
 		stbl_jsonread_find(data, len, "Token", &c->session_token) && stbl_jsonread_find(data, len, "Expiration", &text);
@@ -215,7 +215,7 @@ stbl_fetch_take_keys(StblProvider *p, const char *who)
 		ok = take_time(text, &c->expires_us);
 	free(text);
 	if (!ok)
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "no credentials from %s: the answer is none of its kind", who);
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "no credentials from %s: the answer is none of its kind", who);
 	return check_keys(p, who);
 }
 
@@ -243,31 +243,31 @@ add_container_token(StblProvider *p)
 	else
 		return true;
 	if (ok)
-		stbl_fetch_header(p, "authorization", text.data);
+		stbl_creds_header(p, "authorization", text.data);
 	stbl_text_wipe(&text);
 	return ok;
 }
 
-static StblFetchStep
+static StblCredsStep
 from_container(StblProvider *p)
 {
 	const char *relative = stbl_env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
 	const char *full = stbl_env("AWS_CONTAINER_CREDENTIALS_FULL_URI");
 
 	if (relative == NULL && full == NULL)
-		return STBL_FETCH_NONE;
+		return STBL_CREDS_NONE;
 	if (p->step > 0)
-		return stbl_fetch_take_keys(p, CONTAINER);
-	stbl_fetch_begin(p, STBL_HTTP_GET, NEAR_US);
+		return stbl_creds_take_keys(p, CONTAINER);
+	stbl_creds_begin(p, STBL_HTTP_GET, NEAR_US);
 	if (relative != NULL)
 		stbl_text_printf(&p->url, "http://169.254.170.2%s%s", relative[0] == '/' ? "" : "/", relative);
 	else if (!stbl_is_container_host(full))
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: AWS_CONTAINER_CREDENTIALS_FULL_URI names a host that may not be asked without https");
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: AWS_CONTAINER_CREDENTIALS_FULL_URI names a host that may not be asked without https");
 	else
 		stbl_text_puts(&p->url, full);
 	if (!add_container_token(p))
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: the token for %s cannot be read", CONTAINER);
-	return STBL_FETCH_SEND;
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: the token for %s cannot be read", CONTAINER);
+	return STBL_CREDS_SEND;
 }
 
 /* ---- the instance ---- */
@@ -290,9 +290,9 @@ instance_url(StblProvider *p, const char *path)
 static void
 ask_instance(StblProvider *p)
 {
-	stbl_fetch_begin(p, STBL_HTTP_GET, NEAR_US);
+	stbl_creds_begin(p, STBL_HTTP_GET, NEAR_US);
 	instance_url(p, "/latest/meta-data/iam/security-credentials/");
-	stbl_fetch_header(p, "x-aws-ec2-metadata-token", p->kept.data);
+	stbl_creds_header(p, "x-aws-ec2-metadata-token", p->kept.data);
 }
 
 /* The first line of an answer, which is to be one word. */
@@ -308,28 +308,28 @@ take_word(StblProvider *p)
 }
 
 /* A token for the session, the name of the instance's role, and its keys. */
-static StblFetchStep
+static StblCredsStep
 from_instance(StblProvider *p)
 {
 	const char *disabled = stbl_env("AWS_EC2_METADATA_DISABLED");
 	char	   *word;
 
 	if (disabled != NULL && strcmp(disabled, "true") == 0)
-		return STBL_FETCH_NONE;
+		return STBL_CREDS_NONE;
 	if (p->step == 0)
 	{
-		stbl_fetch_begin(p, STBL_HTTP_PUT, NEAR_US);
+		stbl_creds_begin(p, STBL_HTTP_PUT, NEAR_US);
 		instance_url(p, "/latest/api/token");
-		stbl_fetch_header(p, "x-aws-ec2-metadata-token-ttl-seconds", "21600");
-		return STBL_FETCH_SEND;
+		stbl_creds_header(p, "x-aws-ec2-metadata-token-ttl-seconds", "21600");
+		return STBL_CREDS_SEND;
 	}
 	if (p->step == 3)
-		return stbl_fetch_take_keys(p, INSTANCE);
+		return stbl_creds_take_keys(p, INSTANCE);
 	if (p->http.outcome != STBL_HTTP_ANSWERED || p->http.status != 200)
-		return stbl_fetch_refused(p, INSTANCE, p->step == 2 && p->http.status == 404 ? "the instance has no role" : NULL);
+		return stbl_creds_refused(p, INSTANCE, p->step == 2 && p->http.status == 404 ? "the instance has no role" : NULL);
 	word = take_word(p);
 	if (word == NULL)
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "no credentials from %s: the answer is none of its kind", INSTANCE);
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "no credentials from %s: the answer is none of its kind", INSTANCE);
 	if (p->step == 1)
 	{
 		stbl_text_puts(&p->kept, word);
@@ -344,8 +344,8 @@ from_instance(StblProvider *p)
 	explicit_bzero(word, strlen(word));
 	free(word);
 	if (p->kept.failed)
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_MEMORY, "out of memory");
-	return STBL_FETCH_SEND;
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_MEMORY, "out of memory");
+	return STBL_CREDS_SEND;
 }
 
 const StblCredentialSource stbl_aws_sources[] = {

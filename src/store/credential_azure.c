@@ -17,7 +17,7 @@
 #define ENTRA "Microsoft Entra ID"
 #define MANAGED "the managed identity"
 
-static StblFetchStep
+static StblCredsStep
 from_variables(StblProvider *p)
 {
 	const char *key = stbl_env("AZURE_STORAGE_KEY");
@@ -26,20 +26,20 @@ from_variables(StblProvider *p)
 	if (key == NULL)
 		key = stbl_env("AZURE_STORAGE_ACCOUNT_KEY");
 	if (key == NULL && sas == NULL)
-		return STBL_FETCH_NONE;
+		return STBL_CREDS_NONE;
 	if ((key != NULL && !stbl_is_header_value(key)) || (sas != NULL && !stbl_is_header_value(sas)))
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN holds what no key has");
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN holds what no key has");
 	if (key != NULL)
 		p->fresh.secret_access_key = strdup(key);
 	else
 		p->fresh.sas_token = strdup(sas[0] == '?' ? sas + 1 : sas);
 	if (p->fresh.secret_access_key != NULL || p->fresh.sas_token != NULL)
-		return STBL_FETCH_DONE;
-	return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_MEMORY, "out of memory");
+		return STBL_CREDS_DONE;
+	return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_MEMORY, "out of memory");
 }
 
 /* An application that proves itself by a token of its platform, or by a secret. */
-static StblFetchStep
+static StblCredsStep
 from_application(StblProvider *p)
 {
 	const char *client = stbl_env("AZURE_CLIENT_ID");
@@ -51,23 +51,23 @@ from_application(StblProvider *p)
 	size_t		len;
 
 	if (client == NULL || tenant == NULL || (secret == NULL && file == NULL))
-		return STBL_FETCH_NONE;
+		return STBL_CREDS_NONE;
 	if (p->step > 0)
-		return stbl_fetch_take_token(p, ENTRA);
+		return stbl_creds_take_token(p, ENTRA);
 	if (secret == NULL && (!stbl_read_file(file, MAX_TOKEN_FILE, &token) || token.data == NULL))
 	{
 		stbl_text_wipe(&token);
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: the file that AZURE_FEDERATED_TOKEN_FILE names cannot be read or is empty");
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: the file that AZURE_FEDERATED_TOKEN_FILE names cannot be read or is empty");
 	}
 	if (authority == NULL)
 		authority = "https://login.microsoftonline.com/";
 	len = strlen(authority);
-	stbl_fetch_begin(p, STBL_HTTP_POST, FAR_US);
+	stbl_creds_begin(p, STBL_HTTP_POST, FAR_US);
 	stbl_text_add(&p->url, authority, authority[len - 1] == '/' ? len - 1 : len);
 	stbl_text_puts(&p->url, "/");
 	stbl_text_encode(&p->url, tenant, false);
 	stbl_text_puts(&p->url, "/oauth2/v2.0/token");
-	stbl_fetch_header(p, "content-type", "application/x-www-form-urlencoded");
+	stbl_creds_header(p, "content-type", "application/x-www-form-urlencoded");
 	stbl_query_add(&p->body, "grant_type", "client_credentials");
 	stbl_query_add(&p->body, "client_id", client);
 	stbl_query_add(&p->body, "scope", RESOURCE ".default");
@@ -80,7 +80,7 @@ from_application(StblProvider *p)
 		stbl_query_add(&p->body, "client_assertion", token.data);
 	}
 	stbl_text_wipe(&token);
-	return STBL_FETCH_SEND;
+	return STBL_CREDS_SEND;
 }
 
 static void
@@ -95,44 +95,44 @@ add_client(StblProvider *p)
 }
 
 /* The identity of an app, a function or a container app. */
-static StblFetchStep
+static StblCredsStep
 from_app_service(StblProvider *p)
 {
 	const char *endpoint = stbl_env("IDENTITY_ENDPOINT");
 	const char *header = stbl_env("IDENTITY_HEADER");
 
 	if (endpoint == NULL || header == NULL)
-		return STBL_FETCH_NONE;
+		return STBL_CREDS_NONE;
 	if (p->step > 0)
-		return stbl_fetch_take_token(p, MANAGED);
+		return stbl_creds_take_token(p, MANAGED);
 	if (!stbl_is_header_value(header))
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: IDENTITY_HEADER holds what no header has");
-	stbl_fetch_begin(p, STBL_HTTP_GET, NEAR_US);
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: IDENTITY_HEADER holds what no header has");
+	stbl_creds_begin(p, STBL_HTTP_GET, NEAR_US);
 	stbl_text_printf(&p->url, "%s?api-version=2019-08-01&resource=", endpoint);
 	stbl_text_encode(&p->url, RESOURCE, false);
 	add_client(p);
-	stbl_fetch_header(p, "x-identity-header", header);
-	return STBL_FETCH_SEND;
+	stbl_creds_header(p, "x-identity-header", header);
+	return STBL_CREDS_SEND;
 }
 
-static StblFetchStep
+static StblCredsStep
 from_instance(StblProvider *p)
 {
 	const char *host = stbl_env("AZURE_POD_IDENTITY_AUTHORITY_HOST");
 	size_t		len;
 
 	if (p->step > 0)
-		return stbl_fetch_take_token(p, MANAGED);
+		return stbl_creds_take_token(p, MANAGED);
 	if (host == NULL)
 		host = "http://169.254.169.254";
 	len = strlen(host);
-	stbl_fetch_begin(p, STBL_HTTP_GET, NEAR_US);
+	stbl_creds_begin(p, STBL_HTTP_GET, NEAR_US);
 	stbl_text_add(&p->url, host, host[len - 1] == '/' ? len - 1 : len);
 	stbl_text_puts(&p->url, "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=");
 	stbl_text_encode(&p->url, RESOURCE, false);
 	add_client(p);
-	stbl_fetch_header(p, "metadata", "true");
-	return STBL_FETCH_SEND;
+	stbl_creds_header(p, "metadata", "true");
+	return STBL_CREDS_SEND;
 }
 
 const StblCredentialSource stbl_azure_sources[] = {from_variables, from_application, from_app_service, from_instance, NULL};

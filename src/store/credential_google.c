@@ -25,14 +25,14 @@
 /* ---- answers ---- */
 
 /* What a token endpoint says to a request that it refuses. */
-static StblFetchStep
+static StblCredsStep
 refused(StblProvider *p, const char *who)
 {
 	const char *data = (const char *) p->http.answer;
 	char	   *code = NULL;
 	char	   *more = NULL;
 	char		why[200];
-	StblFetchStep step;
+	StblCredsStep step;
 
 	if (p->http.outcome == STBL_HTTP_ANSWERED && data != NULL)
 	{
@@ -40,14 +40,14 @@ refused(StblProvider *p, const char *who)
 		(void) stbl_jsonread_find(data, p->http.answer_len, "error_description", &more);
 	}
 	snprintf(why, sizeof(why), "%.60s%s%.120s", code != NULL ? code : "", code != NULL && more != NULL ? ", " : "", more != NULL ? more : "");
-	step = stbl_fetch_refused(p, who, why[0] ? why : NULL);
+	step = stbl_creds_refused(p, who, why[0] ? why : NULL);
 	free(code);
 	free(more);
 	return step;
 }
 
-StblFetchStep
-stbl_fetch_take_token(StblProvider *p, const char *who)
+StblCredsStep
+stbl_creds_take_token(StblProvider *p, const char *who)
 {
 	const char *data = (const char *) p->http.answer;
 	size_t		len = p->http.answer_len;
@@ -61,13 +61,13 @@ stbl_fetch_take_token(StblProvider *p, const char *who)
 	if (data == NULL || !stbl_jsonread_find(data, len, "access_token", &p->fresh.token) || p->fresh.token == NULL ||
 		!stbl_jsonread_find_count(data, len, "expires_in", &has_life, &seconds) ||
 		(!has_life && !stbl_jsonread_find_count(data, len, "expires_on", &has_end, &seconds)) || (!has_life && !has_end))
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "no credentials from %s: the answer holds no token, or not how long it serves", who);
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "no credentials from %s: the answer holds no token, or not how long it serves", who);
 	if (!stbl_is_header_value(p->fresh.token))
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "no credentials from %s: the token holds what no token has", who);
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "no credentials from %s: the token holds what no token has", who);
 	if (has_end)
 		seconds = seconds > (uint64_t) now / 1000000 ? seconds - (uint64_t) now / 1000000 : 0;
 	p->fresh.expires_us = now + (int64_t) (seconds < MAX_LIFE_S ? seconds : MAX_LIFE_S) * 1000000;
-	return STBL_FETCH_DONE;
+	return STBL_CREDS_DONE;
 }
 
 /* ---- keys ---- */
@@ -179,16 +179,16 @@ stbl_google_check_key(const char *json, char *message, size_t size)
 	return problem == NULL;
 }
 
-static StblFetchStep
+static StblCredsStep
 ask_for_token(StblProvider *p, const Key *key)
 {
 	int64_t		now_s = stbl_object_now() / 1000000;
 	StblText	assertion = {0};
 	bool		ok = true;
 
-	stbl_fetch_begin(p, STBL_HTTP_POST, FAR_US);
+	stbl_creds_begin(p, STBL_HTTP_POST, FAR_US);
 	stbl_text_puts(&p->url, key->token_uri);
-	stbl_fetch_header(p, "content-type", "application/x-www-form-urlencoded");
+	stbl_creds_header(p, "content-type", "application/x-www-form-urlencoded");
 	if (strcmp(key->type, "service_account") == 0)
 	{
 		StblJwt		jwt = {
@@ -211,32 +211,32 @@ ask_for_token(StblProvider *p, const Key *key)
 		stbl_query_add(&p->body, "client_secret", key->client_secret);
 		stbl_query_add(&p->body, "refresh_token", key->refresh_token);
 	}
-	return ok ? STBL_FETCH_SEND : stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "the service account's key cannot be used: its private_key is no RSA key in PEM");
+	return ok ? STBL_CREDS_SEND : stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "the service account's key cannot be used: its private_key is no RSA key in PEM");
 }
 
-static StblFetchStep
+static StblCredsStep
 use_key(StblProvider *p, const char *json, size_t len, const char *where)
 {
 	Key			key;
 	const char *problem = read_key(json, len, &key);
-	StblFetchStep step;
+	StblCredsStep step;
 
 	if (problem != NULL)
-		step = stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "the credentials in %s cannot be used: %s", where, problem);
+		step = stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "the credentials in %s cannot be used: %s", where, problem);
 	else
 		step = ask_for_token(p, &key);
 	free_key(&key);
 	return step;
 }
 
-static StblFetchStep
+static StblCredsStep
 use_file(StblProvider *p, const char *path, const char *where)
 {
 	StblText	file = {0};
-	StblFetchStep step;
+	StblCredsStep step;
 
 	if (!stbl_read_file(path, MAX_KEY_FILE, &file) || file.data == NULL)
-		step = stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: %s cannot be read, or is empty or too large", where);
+		step = stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: %s cannot be read, or is empty or too large", where);
 	else
 		step = use_key(p, file.data, file.len, where);
 	stbl_text_wipe(&file);
@@ -246,40 +246,40 @@ use_file(StblProvider *p, const char *path, const char *where)
 /* ---- sources ---- */
 
 /* What a user mapping or a server names. */
-static StblFetchStep
+static StblCredsStep
 from_key(StblProvider *p)
 {
 	if (p->step > 0)
-		return stbl_fetch_take_token(p, TOKENS);
+		return stbl_creds_take_token(p, TOKENS);
 	if (p->key != NULL)
 		return use_key(p, p->key, strlen(p->key), "option service_account_key");
 	return use_file(p, p->key_file, "the file of option service_account_key_file");
 }
 
-static StblFetchStep
+static StblCredsStep
 from_environment_file(StblProvider *p)
 {
 	const char *path = stbl_env("GOOGLE_APPLICATION_CREDENTIALS");
 
 	if (path == NULL)
-		return STBL_FETCH_NONE;
+		return STBL_CREDS_NONE;
 	if (p->step > 0)
-		return stbl_fetch_take_token(p, TOKENS);
+		return stbl_creds_take_token(p, TOKENS);
 	return use_file(p, path, "the file that GOOGLE_APPLICATION_CREDENTIALS names");
 }
 
 /* What "gcloud auth application-default login" has left. */
-static StblFetchStep
+static StblCredsStep
 from_own_file(StblProvider *p)
 {
 	const char *folder = stbl_env("CLOUDSDK_CONFIG");
 	const char *home = stbl_env("HOME");
 	StblText	path = {0};
 	StblText	file = {0};
-	StblFetchStep step = STBL_FETCH_NONE;
+	StblCredsStep step = STBL_CREDS_NONE;
 
 	if (p->step > 0)
-		return stbl_fetch_take_token(p, TOKENS);
+		return stbl_creds_take_token(p, TOKENS);
 	if (folder != NULL)
 		stbl_text_printf(&path, "%s/application_default_credentials.json", folder);
 	else if (home != NULL)
@@ -291,17 +291,17 @@ from_own_file(StblProvider *p)
 	return step;
 }
 
-static StblFetchStep
+static StblCredsStep
 from_metadata(StblProvider *p)
 {
 	const char *host = stbl_env("GCE_METADATA_HOST");
 
 	if (p->step > 0)
-		return stbl_fetch_take_token(p, METADATA);
-	stbl_fetch_begin(p, STBL_HTTP_GET, NEAR_US);
+		return stbl_creds_take_token(p, METADATA);
+	stbl_creds_begin(p, STBL_HTTP_GET, NEAR_US);
 	stbl_text_printf(&p->url, "http://%s/computeMetadata/v1/instance/service-accounts/default/token", host != NULL ? host : "169.254.169.254");
-	stbl_fetch_header(p, "metadata-flavor", "Google");
-	return STBL_FETCH_SEND;
+	stbl_creds_header(p, "metadata-flavor", "Google");
+	return STBL_CREDS_SEND;
 }
 
 const StblCredentialSource stbl_google_sources[] = {from_environment_file, from_own_file, from_metadata, NULL};

@@ -74,6 +74,7 @@ struct StblHttpRequest
 	char		etag[128];
 	bool		etag_too_long;
 	char		region[64];		/* x-amz-bucket-region */
+	char		error_code[64]; /* x-ms-error-code: an answer to a HEAD has no body */
 	int64_t		date_us;		/* 0: not told */
 	int64_t		modified_us;
 	int64_t		retry_after_us; /* how long the store wants to be left alone; 0: not told */
@@ -94,6 +95,9 @@ extern void stbl_http_drive(int timeout_ms);
 
 /* Forgets a request at once.  It may be in flight, or done. */
 extern void stbl_http_cancel(StblHttpRequest *req);
+
+/* "Fri, 24 May 2013 00:00:00 GMT", the one form of a time in use; 0 for anything else. */
+extern int64_t stbl_http_date(const char *text, size_t len);
 
 /* A header line of an answer, without its end; for tests and fuzzing. */
 extern void stbl_http_header(StblHttpRequest *req, const char *line, size_t len);

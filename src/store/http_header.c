@@ -27,9 +27,8 @@ read_number(const char **at, const char *end, uint64_t *value)
 	return true;
 }
 
-/* "Fri, 24 May 2013 00:00:00 GMT", the one form in use; 0 for anything else. */
-static int64_t
-read_http_date(const char *p, size_t len)
+int64_t
+stbl_http_date(const char *p, size_t len)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	int			n[5];
@@ -103,7 +102,7 @@ begin_answer(StblHttpRequest *req)
 {
 	req->is_framed = req->has_length = req->has_range = req->etag_too_long = false;
 	req->content_length = req->range_first = req->range_last = req->range_total = 0;
-	req->etag[0] = req->region[0] = '\0';
+	req->etag[0] = req->region[0] = req->error_code[0] = '\0';
 	req->date_us = req->modified_us = req->retry_after_us = 0;
 }
 
@@ -147,11 +146,13 @@ stbl_http_header(StblHttpRequest *req, const char *line, size_t len)
 	else if (is_name(line, name_len, "content-range"))
 		read_range(req, value, end);
 	else if (is_name(line, name_len, "date"))
-		req->date_us = read_http_date(value, (size_t) (end - value));
+		req->date_us = stbl_http_date(value, (size_t) (end - value));
 	else if (is_name(line, name_len, "last-modified"))
-		req->modified_us = read_http_date(value, (size_t) (end - value));
+		req->modified_us = stbl_http_date(value, (size_t) (end - value));
 	else if (is_name(line, name_len, "x-amz-bucket-region"))
 		copy(req->region, sizeof(req->region), value, end);
+	else if (is_name(line, name_len, "x-ms-error-code"))
+		copy(req->error_code, sizeof(req->error_code), value, end);
 	else if (is_name(line, name_len, "retry-after") && read_number(&value, end, &n) && value == end)
 		req->retry_after_us = (int64_t) (n < MAX_RETRY_AFTER_S ? n : MAX_RETRY_AFTER_S) * 1000000;
 }

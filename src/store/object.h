@@ -55,6 +55,7 @@ typedef struct StblObjectError
 	char		code[64];		/* empty: not told */
 	char		message[200];
 	char		region[64];
+	char		detail[100];	/* AuthenticationErrorDetail */
 } StblObjectError;
 
 /* What a code of an error means. */
@@ -91,9 +92,12 @@ struct StblObjectKind
 	/* Codes that decide, ended by one without a code; all others go by the number of the answer. */
 	const StblMeaning *meanings;
 
-	/* What an error's message tells more, "" for nothing; may be NULL. */
+	/*
+	 * What an error's message tells more, "" for nothing; it may also correct
+	 * what the error means.  May be NULL.
+	 */
 	void		(*explain) (const StblObjectStore *store, const StblObjectError *err, const StblHttpRequest *http,
-							char *more, size_t size);
+							StblMeaning *meaning, char *more, size_t size);
 
 	/* Overwrites the store's secrets in a message. */
 	void		(*redact) (const StblObjectStore *store, char *message);

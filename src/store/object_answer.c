@@ -71,6 +71,8 @@ got_range(StblRequest *req, StblHttpRequest *http)
 	req->size = total;
 	if (http->status == 200 && !http->has_range)
 		stbl_object_fail(req, STBL_ERR_PROTOCOL, "the store ignores ranges and sends the whole object");
+	else if (http->status == 206 && http->has_length && http->content_length == 0 && total <= req->offset)
+		stbl_object_fail_short(req, total); /* what one emulator says for 416 */
 	else if (!http->has_range || http->range_first != req->offset || http->range_last < http->range_first ||
 			 http->range_last - http->range_first >= req->length)
 		stbl_object_fail(req, STBL_ERR_PROTOCOL, "the answer holds another range than was asked for");

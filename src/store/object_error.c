@@ -49,6 +49,8 @@ stbl_object_parse_error(const uint8_t *data, size_t len, StblObjectError *err)
 					field = err->message, size = sizeof(err->message);
 				else if (stbl_xml_is(&xml, "Region"))
 					field = err->region, size = sizeof(err->region);
+				else if (stbl_xml_is(&xml, "AuthenticationErrorDetail"))
+					field = err->detail, size = sizeof(err->detail);
 				break;
 			case STBL_XML_TEXT:
 				if (field != NULL)
@@ -61,8 +63,11 @@ stbl_object_parse_error(const uint8_t *data, size_t len, StblObjectError *err)
 			case STBL_XML_ERROR:
 				/* what was read before the break is still worth telling */
 				stbl_clean_message(err->code);
+				/* further lines have but the request's number and time */
+				err->message[strcspn(err->message, "\r\n")] = '\0';
 				stbl_clean_message(err->message);
 				stbl_clean_message(err->region);
+				stbl_clean_message(err->detail);
 				return;
 		}
 }
@@ -146,6 +151,8 @@ stbl_object_judge(StblRequest *req, const StblHttpRequest *http, const StblObjec
 		store->kind->parse_error(http, &err);
 	else
 		stbl_object_parse_error(http->answer, http->answer_len, &err);
+	if (err.code[0] == '\0')
+		memcpy(err.code, http->error_code, sizeof(err.code));
 	for (const StblMeaning *known = store->kind->meanings; known->code != NULL; known++)
 		if (strcmp(err.code, known->code) == 0)
 			m = *known;
@@ -158,14 +165,14 @@ stbl_object_judge(StblRequest *req, const StblHttpRequest *http, const StblObjec
 	/* gone already */
 	if (m.status == STBL_ST_NOT_FOUND && req->op == STBL_OP_DELETE)
 		m.status = STBL_ST_OK;
+	if (store->kind->explain != NULL)
+		store->kind->explain(store, &err, http, &m, more, sizeof(more));
 	req->status = m.status;
 	req->error_kind = STBL_ERR_NONE;
 	req->message[0] = '\0';
 	if (m.status != STBL_ST_FAILED && m.status != STBL_ST_TRANSIENT && m.status != STBL_ST_UNKNOWN)
 		return;
 	req->error_kind = m.kind;
-	if (store->kind->explain != NULL)
-		store->kind->explain(store, &err, http, more, sizeof(more));
 	snprintf(req->message, sizeof(req->message), "the answer was %d%s%s%s%s%s%s%s%s", http->status,
 			 err.code[0] ? " " : "", err.code, err.message[0] ? ": " : "", err.message,
 			 more[0] ? "; " : "", more, m.advice != NULL ? "; " : "", m.advice != NULL ? m.advice : "");

@@ -116,6 +116,8 @@ stbl_list_take_key(StblListReader *r)
 		return stbl_list_problem(r, "a key of the listing is too long");
 	r->key = r->field;
 	memset(&r->field, 0, sizeof(r->field));
+	if (r->is_key_encoded && r->key.data != NULL && !stbl_uri_decode(r->key.data))
+		return stbl_list_problem(r, "a key of the listing is not encoded as it says");
 	return true;
 }
 
@@ -179,8 +181,10 @@ read_events(const StblListForm *form, StblListReader *r)
 				{
 					stbl_text_free(&r->key);
 					memset(&r->entry, 0, sizeof(r->entry));
-					r->is_hidden = false;
+					r->is_hidden = r->is_key_encoded = false;
 				}
+				if (form->begin != NULL)
+					form->begin(r);
 				stbl_text_free(&r->field);
 				break;
 			case STBL_XML_TEXT:

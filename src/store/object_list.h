@@ -21,6 +21,7 @@ typedef struct StblListReader
 	StblText	token;			/* where the next page begins */
 	StblListEntry entry;
 	bool		is_hidden;		/* the entry at hand is none of ours */
+	bool		is_key_encoded; /* its key alone is percent-encoded */
 	const char *problem;
 } StblListReader;
 
@@ -29,6 +30,9 @@ typedef struct StblListForm
 {
 	const char *root;			/* name of the outermost element */
 	int			entry_depth;	/* of the elements that are an entry each; the root's is 1 */
+
+	/* An element has begun; may be NULL. */
+	void		(*begin) (StblListReader *r);
 
 	/*
 	 * An element has ended: xml has its name, xml.depth is that of the one

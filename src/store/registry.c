@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "common/pgmem.h"
+#include "store/az.h"
 #include "store/endpoint.h"
 #include "store/file.h"
 #include "store/gs.h"
@@ -122,6 +123,7 @@ stbl_store_init(void)
 	*find_rendezvous_variable(STBL_STORE_LOOKUP) = (void *) lookup_driver;
 	register_driver(&stbl_file_driver);
 	register_driver(&stbl_s3_driver);
+	register_driver(&stbl_az_driver);
 	register_driver(&stbl_gs_driver);
 }
 

@@ -39,10 +39,12 @@ const StblMeaning stbl_s3_meanings[] = {
 };
 
 void
-stbl_s3_explain(const StblObjectStore *store, const StblObjectError *err, const StblHttpRequest *http, char *more, size_t size)
+stbl_s3_explain(const StblObjectStore *store, const StblObjectError *err, const StblHttpRequest *http,
+				StblMeaning *meaning, char *more, size_t size)
 {
 	const char *region = err->region[0] ? err->region : http->region;
 
+	(void) meaning;
 	if (region[0] && strcmp(region, ((const StblS3Store *) store)->region) != 0)
 		snprintf(more, size, "the bucket is in region %s", region);
 }
@@ -92,7 +94,7 @@ end_of_field(StblListReader *r)
 const char *
 stbl_s3_parse_list(const uint8_t *data, size_t len, const char *store_prefix, StblRequest *req)
 {
-	static const StblListForm form = {"ListBucketResult", 2, end_of_field};
+	static const StblListForm form = {"ListBucketResult", 2, NULL, end_of_field};
 
 	return stbl_list_read(&form, data, len, store_prefix, req);
 }

@@ -29,7 +29,8 @@ extern const char *const stbl_s3_user_options[];
 
 /* s3_answer.c: pure. */
 extern const StblMeaning stbl_s3_meanings[];
-extern void stbl_s3_explain(const StblObjectStore *store, const StblObjectError *err, const StblHttpRequest *http, char *more, size_t size);
+extern void stbl_s3_explain(const StblObjectStore *store, const StblObjectError *err, const StblHttpRequest *http,
+							StblMeaning *meaning, char *more, size_t size);
 extern void stbl_s3_redact(const StblObjectStore *store, char *message);
 extern const char *stbl_s3_parse_list(const uint8_t *data, size_t len, const char *store_prefix, StblRequest *req);
 

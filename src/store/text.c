@@ -131,8 +131,8 @@ hex_value(char c)
 	return -1;
 }
 
-bool
-stbl_percent_decode(char *str)
+static bool
+decode(char *str, char plus)
 {
 	char	   *out = str;
 
@@ -143,7 +143,7 @@ stbl_percent_decode(char *str)
 
 		if (*str != '%')
 		{
-			*out++ = *str == '+' ? ' ' : *str;
+			*out++ = *str == '+' ? plus : *str;
 			continue;
 		}
 		hi = hex_value(str[1]);
@@ -155,6 +155,18 @@ stbl_percent_decode(char *str)
 	}
 	*out = '\0';
 	return true;
+}
+
+bool
+stbl_percent_decode(char *str)
+{
+	return decode(str, ' ');
+}
+
+bool
+stbl_uri_decode(char *str)
+{
+	return decode(str, '+');
 }
 
 void

@@ -41,6 +41,9 @@ extern void stbl_text_encode(StblText *t, const char *str, bool keep_slash);
 /* Undoes it in place, "+" standing for a blank; false if it is malformed or holds a NUL. */
 extern bool stbl_percent_decode(char *str);
 
+/* The same, but "+" stands for itself. */
+extern bool stbl_uri_decode(char *str);
+
 /* Overwrites every occurrence of a secret in a message. */
 extern void stbl_redact(char *message, const char *secret);
 

@@ -29,6 +29,39 @@ is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+bool
+stbl_xml_has(const StblXml *xml, const char *name, const char *value)
+{
+	const char *p = xml->attributes;
+	const char *end = p + xml->attributes_len;
+	size_t		name_len = strlen(name);
+	size_t		value_len = strlen(value);
+
+	while (p < end)
+	{
+		const char *at = p;
+		const char *open;
+		const char *close;
+
+		while (p < end && *p != '"' && *p != '\'')
+			p++;
+		if (p == end)
+			return false;
+		open = p + 1;
+		close = memchr(open, *p, (size_t) (end - open));
+		if (close == NULL)
+			return false;
+		/* "name =", with blanks wherever they may be */
+		while (at < p && is_space(*at))
+			at++;
+		if ((size_t) (p - at) > name_len && memcmp(at, name, name_len) == 0 && (is_space(at[name_len]) || at[name_len] == '=') &&
+			(size_t) (close - open) == value_len && memcmp(open, value, value_len) == 0)
+			return true;
+		p = close + 1;
+	}
+	return false;
+}
+
 static bool
 begins(const StblXml *xml, const char *what)
 {
@@ -114,8 +147,12 @@ start_element(StblXml *xml)
 	if (xml->depth == STBL_XML_MAX_DEPTH || (xml->depth == 0 && xml->had_root))
 		return STBL_XML_ERROR;
 	xml->pos++;
-	if (!read_name(xml, &xml->open[xml->depth], &xml->open_len[xml->depth]) || !skip_attributes(xml))
+	if (!read_name(xml, &xml->open[xml->depth], &xml->open_len[xml->depth]))
 		return STBL_XML_ERROR;
+	xml->attributes = xml->pos;
+	if (!skip_attributes(xml))
+		return STBL_XML_ERROR;
+	xml->attributes_len = (size_t) (xml->pos - xml->attributes);
 	xml->depth++;
 	xml->had_root = true;
 	return STBL_XML_START;

@@ -2,9 +2,9 @@
  * A small pull parser for the XML that object stores answer with.
  *
  * It reads elements, text, CDATA and character references; it skips
- * attributes, comments and processing instructions, and takes no document
- * type (so no entities but the five of XML).  Bounded, pure, no memory of its
- * own: names and texts point into the input.
+ * attributes (one can be asked for), comments and processing instructions,
+ * and takes no document type (so no entities but the five of XML).  Bounded,
+ * pure, no memory of its own: names and texts point into the input.
  */
 #ifndef STBL_XML_H
 #define STBL_XML_H
@@ -30,6 +30,8 @@ typedef struct StblXml
 	const char *end;
 	const char *name;			/* without a prefix */
 	size_t		name_len;
+	const char *attributes;		/* at STBL_XML_START: what stands behind the name */
+	size_t		attributes_len;
 	const char *text;
 	size_t		text_len;
 	bool		is_cdata;
@@ -43,6 +45,9 @@ typedef struct StblXml
 extern void stbl_xml_init(StblXml *xml, const char *data, size_t len);
 extern StblXmlEvent stbl_xml_next(StblXml *xml);
 extern bool stbl_xml_is(const StblXml *xml, const char *name);
+
+/* Whether the element that has just begun has this attribute, its value without references. */
+extern bool stbl_xml_has(const StblXml *xml, const char *name, const char *value);
 
 /*
  * Decodes a text into out, which has room for text_len bytes (it never

@@ -2,7 +2,7 @@
  * What every driver must do, whatever its store: one suite, run on a place
  * that is empty or may be written into.  Prints TAP.
  *
- *	conformance URL [option=value ...] [large=BYTES] [rounds=N] [backslash=off]
+ *	conformance URL [option=value ...] [large=BYTES] [rounds=N] [listed=N] [backslash=off]
  *
  * and what a network driver makes of a store that misbehaves (faultserver.py):
  *
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "store/az.h"
 #include "store/file.h"
 #include "store/gs.h"
 #include "store/http.h"
@@ -37,6 +38,7 @@ static StblStoreOption options[16];
 static int	n_options = 0;
 static size_t large = (size_t) 64 << 20;
 static int	rounds = 3;
+static int	listed = N_LISTED;
 static int	no_backslash = 0;
 static char base[64];			/* all keys begin with it */
 
@@ -398,7 +400,7 @@ see_listed(const StblListEntry *e)
 
 	if (strncmp(e->key, k("list/"), strlen(k("list/"))) == 0)
 		i = atoi(e->key + strlen(k("list/n")));
-	return i >= 0 && i < N_LISTED && ++n_seen[i] == 1 && !e->is_folder && e->size == 1 && e->modified_us > 0;
+	return i >= 0 && i < listed && ++n_seen[i] == 1 && !e->is_folder && e->size == 1 && e->modified_us > 0;
 }
 
 static bool
@@ -424,9 +426,9 @@ write_many(void *s, StblOp op)
 	static char keys[N_LISTED][80];
 	int			n_ok = 0;
 
-	for (int i = 0, done = 0; done < N_LISTED;)
+	for (int i = 0, done = 0; done < listed;)
 	{
-		for (; i < N_LISTED && i - done < IN_FLIGHT; i++)
+		for (; i < listed && i - done < IN_FLIGHT; i++)
 		{
 			snprintf(keys[i], sizeof(keys[i]), "%s", k("list/n%d", i));
 			prepare(&reqs[i], op, keys[i]);
@@ -451,25 +453,25 @@ test_lists(void *s)
 
 	OK(listing(s, k("nothing/"), 0, 0, see_any) == 0, "a listing of nothing");
 	n = write_many(s, STBL_OP_PUT_NEW);
-	OK(n == N_LISTED, "%d objects, %d requests in flight at once", N_LISTED, IN_FLIGHT);
+	OK(n == listed, "%d objects, %d requests in flight at once", listed, IN_FLIGHT);
 	OK(put(s, STBL_OP_PUT_NEW, k("list2"), "x", NULL) == STBL_ST_OK &&
 	   put(s, STBL_OP_PUT_NEW, k("list3/a"), "x", NULL) == STBL_ST_OK &&
 	   put(s, STBL_OP_PUT_NEW, k("lis"), "x", NULL) == STBL_ST_OK, "and their siblings");
 	memset(n_seen, 0, sizeof(n_seen));
 	n = listing(s, k("list/"), 0, 0, see_listed);
-	OK(n == N_LISTED, "L16: a listing has the %d objects under its prefix, and no sibling's", n);
+	OK(n == listed, "L16: a listing has the %d objects under its prefix, and no sibling's", n);
 	memset(n_seen, 0, sizeof(n_seen));
-	n = listing(s, k("list/"), 0, 700, see_listed);
-	OK(n == N_LISTED, "and in pages of 700");
+	n = listing(s, k("list/"), 0, listed * 7 / 30, see_listed);
+	OK(n == listed, "and in pages of %d", listed * 7 / 30);
 	memset(n_seen, 0, sizeof(n_seen));
 	n = listing(s, k("list/"), '/', 0, see_listed);
-	OK(n == N_LISTED, "and of one level");
+	OK(n == listed, "and of one level");
 	n = listing(s, k("list"), '/', 0, see_level);
 	OK(n == 3, "one level has an object and two folders");
 	n = listing(s, k("list"), 0, 0, see_any);
-	OK(n == N_LISTED + 2, "a prefix need not end in a slash");
+	OK(n == listed + 2, "a prefix need not end in a slash");
 	n = write_many(s, STBL_OP_DELETE);
-	OK(n == N_LISTED, "all deleted");
+	OK(n == listed, "all deleted");
 	OK(listing(s, k("list/"), 0, 0, see_any) == 0, "and gone");
 }
 
@@ -764,44 +766,70 @@ test_faults(const char *port, const char *tls_port, const char *ca_file)
 	DONE();
 }
 
-/* What a real store says to wrong options; only for those that check signatures. */
-static void
-test_wrong_options(void)
+static int
+option_at(const char *name)
+{
+	for (int i = 0; i < n_options; i++)
+		if (strcmp(options[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+/* What a real store says to one option that is wrong: 28000, naming it and not its value. */
+static bool
+is_refused(int i, const char *wrong, const char *name)
 {
 	StblStoreOption opts[16];
 	void	   *s;
-	int			secret = -1,
-				id = -1,
-				endpoint = -1;
+	bool		ok;
 
 	memcpy(opts, options, sizeof(opts));
+	opts[i].value = wrong;
+	s = open_with(url, opts, n_options);
+	ok = do_read(s, STBL_OP_GET, "x") == STBL_ST_FAILED && last.error_kind == STBL_ERR_AUTH && strstr(last.message, name) != NULL &&
+		strstr(last.message, wrong) == NULL &&
+		put(s, STBL_OP_PUT_NEW, k("denied"), "x", NULL) == STBL_ST_FAILED && last.error_kind == STBL_ERR_AUTH;
+	if (!ok)
+		printf("# status %d, kind %d, %s\n", last.status, last.error_kind, last.message);
+	d->close(s);
+	return ok;
+}
+
+/* The same without the options of a user mapping: 42501. */
+static bool
+needs_credentials(const char *first, const char *second)
+{
+	StblStoreOption opts[16];
+	void	   *s;
+	int			n = 0;
+	bool		ok;
+
 	for (int i = 0; i < n_options; i++)
+		if (strcmp(options[i].name, first) != 0 && strcmp(options[i].name, second) != 0)
+			opts[n++] = options[i];
+	s = open_with(url, opts, n);
+	ok = do_read(s, STBL_OP_GET, "x") == STBL_ST_FAILED && last.error_kind == STBL_ERR_DENIED;
+	if (!ok)
+		printf("# status %d, kind %d, %s\n", last.status, last.error_kind, last.message);
+	d->close(s);
+	return ok;
+}
+
+/* Only for stores that check signatures. */
+static void
+test_wrong_options(void)
+{
+	if (option_at("secret_access_key") >= 0 && option_at("access_key_id") >= 0)
 	{
-		if (strcmp(opts[i].name, "secret_access_key") == 0)
-			secret = i;
-		if (strcmp(opts[i].name, "access_key_id") == 0)
-			id = i;
-		if (strcmp(opts[i].name, "endpoint") == 0)
-			endpoint = i;
+		OK(is_refused(option_at("secret_access_key"), "not-the-secret-key", "secret_access_key"), "a wrong secret key: 28000");
+		OK(is_refused(option_at("access_key_id"), "not-the-key-id", "access_key_id"), "an unknown access key: 28000");
+		OK(needs_credentials("secret_access_key", "access_key_id"), "no credentials: 42501");
 	}
-	if (secret < 0 || id < 0 || endpoint < 0)
-		return;
-	opts[secret].value = "not-the-secret-key";
-	s = open_with(url, opts, n_options);
-	OK(do_read(s, STBL_OP_GET, "x") == STBL_ST_FAILED && last.error_kind == STBL_ERR_AUTH && strstr(last.message, "secret_access_key") != NULL &&
-	   strstr(last.message, "not-the-secret-key") == NULL, "a wrong secret key: 28000");
-	OK(put(s, STBL_OP_PUT_NEW, k("denied"), "x", NULL) == STBL_ST_FAILED && last.error_kind == STBL_ERR_AUTH, "and to a write");
-	d->close(s);
-	opts[secret].value = options[secret].value;
-	opts[id].value = "not-the-key-id";
-	s = open_with(url, opts, n_options);
-	OK(do_read(s, STBL_OP_GET, "x") == STBL_ST_FAILED && last.error_kind == STBL_ERR_AUTH && strstr(last.message, "access_key_id") != NULL,
-	   "an unknown access key: 28000");
-	d->close(s);
-	opts[0] = options[endpoint];
-	s = open_with(url, opts, 1);
-	OK(do_read(s, STBL_OP_GET, "x") == STBL_ST_FAILED && last.error_kind == STBL_ERR_DENIED, "no credentials: 42501");
-	d->close(s);
+	if (option_at("account_key") >= 0)
+	{
+		OK(is_refused(option_at("account_key"), "bm90LXRoZS1rZXktb2YtaXQ=", "account_key"), "a wrong account key: 28000");
+		OK(needs_credentials("account_key", ""), "no credentials: 42501");
+	}
 }
 
 int
@@ -828,12 +856,15 @@ main(int argc, char **argv)
 			large = (size_t) strtoull(eq + 1, NULL, 10);
 		else if (strcmp(argv[i], "rounds") == 0)
 			rounds = atoi(eq + 1);
+		else if (strcmp(argv[i], "listed") == 0 && atoi(eq + 1) <= N_LISTED)
+			listed = atoi(eq + 1);
 		else if (strcmp(argv[i], "backslash") == 0)
 			no_backslash = strcmp(eq + 1, "off") == 0;
 		else
 			options[n_options++] = (StblStoreOption) {argv[i], eq + 1};
 	}
-	d = strncmp(url, "s3:", 3) == 0 ? &stbl_s3_driver : strncmp(url, "gs:", 3) == 0 ? &stbl_gs_driver : &stbl_file_driver;
+	d = strncmp(url, "s3:", 3) == 0 ? &stbl_s3_driver : strncmp(url, "az:", 3) == 0 ? &stbl_az_driver :
+		strncmp(url, "gs:", 3) == 0 ? &stbl_gs_driver : &stbl_file_driver;
 	snprintf(base, sizeof(base), "conformance-%d", (int) getpid());
 	s = open_store();
 	test_basics(s);

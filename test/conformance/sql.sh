@@ -1,27 +1,24 @@
 #!/bin/bash
 # Makes a copy of the SQL tests for a server on object storage: of the same
 # statements the same is expected.  Prints the names of the tests.
-#	sql.sh FOLDER [s3|gs]
-# Environment when they run: STBL_S3_URL, STBL_S3_ENDPOINT, STBL_S3_KEY, and
-# STBL_S3_SECRET_FILE, the name of a file: a server logs its environment.  Or
-# STBL_GS_URL, STBL_GS_ENDPOINT, STBL_GS_SECRET_FILE.
+#	sql.sh FOLDER STORE
+# Environment when they run: STBL_STORE, the name of a folder with two files:
+# server and mapping, the options of CREATE SERVER and CREATE USER MAPPING.  A
+# server logs its environment, so the secrets are not there.
 set -eu
 out=$1
-kind=${2:-s3}
+store=$2
 cd "$(dirname "$0")/../.."
 mkdir -p "$out/sql" "$out/expected"
 cp sql/*.sql "$out/sql/"
 cp expected/*.out "$out/expected/"
 
-case $kind in
-s3) cat > "$out/sql/setup.sql" <<'SQL'
-\getenv url STBL_S3_URL
-\getenv endpoint STBL_S3_ENDPOINT
-\getenv key STBL_S3_KEY
-\set secret `cat "$STBL_S3_SECRET_FILE"`
+cat > "$out/sql/setup.sql" <<'SQL'
+\set server `cat "$STBL_STORE/server"`
+\set mapping `cat "$STBL_STORE/mapping"`
 CREATE EXTENSION supertable;
-CREATE SERVER lake FOREIGN DATA WRAPPER supertable OPTIONS (url :'url', endpoint :'endpoint');
-CREATE USER MAPPING FOR PUBLIC SERVER lake OPTIONS (access_key_id :'key', secret_access_key :'secret');
+CREATE SERVER lake FOREIGN DATA WRAPPER supertable OPTIONS (:server);
+CREATE USER MAPPING FOR PUBLIC SERVER lake OPTIONS (:mapping);
 SELECT capability, ok FROM supertable_storage_probe('lake');
 SQL
 	;;
@@ -42,8 +39,8 @@ esac
 	sed -n '/^ capability/,$p' expected/setup.out
 } > "$out/expected/setup.out"
 
-# The emulator puts the folders of a listing on each of its pages, above their limit.
-[ "$kind" != gs ] || sed -i 's/^ list        | t/ list        | f/' "$out/expected/setup.out"
+# The emulator of GCS puts the folders of a listing on each of its pages, above their limit.
+[ "$store" != gcs ] || sed -i 's/^ list        | t/ list        | f/' "$out/expected/setup.out"
 
 # It damages objects in the directory by shell commands: no other store is read differently afterwards.
 rm "$out/sql/errors.sql" "$out/expected/errors.out"

@@ -44,7 +44,7 @@ clang $flags -fsanitize=address,undefined -o "$work/make_seeds" test/fuzz/seeds.
 one() {
 	local t=$1 dict="" more=""
 	[ "$t" != path ] || more=src/store/file_path.c
-	[ "$t" != answer ] || more="$(echo src/store/{text,xml,jsonread,jwt,sigv4,http,http_header,endpoint}.c src/store/{object,credential,s3,gs}*.c) -lcurl -lcrypto"
+	[ "$t" != answer ] || more="$(echo src/store/{text,xml,jsonread,jwt,sigv4,http,http_header,endpoint}.c src/store/{object,credential,s3,az,sharedkey,gs}*.c) -lcurl -lcrypto"
 	# shellcheck disable=SC2086
 	clang $flags -fsanitize=fuzzer,address,undefined -o "$work/fuzz_$t" "test/fuzz/target_$t.c" $more $objects $libs || return 1
 	case $t in statedoc | guard | action | schema | path | bounds) dict="-dict=test/fuzz/json.dict" ;; esac

@@ -208,31 +208,31 @@ test_keys(void)
 
 static int	n_fetches;
 static int64_t life_us;
-static StblFetchStep outcome;
+static StblCredsStep outcome;
 
-static StblFetchStep
+static StblCredsStep
 has_nothing(StblProvider *p)
 {
 	p->fresh.token = strdup("left behind");
-	return STBL_FETCH_NONE;
+	return STBL_CREDS_NONE;
 }
 
-static StblFetchStep
+static StblCredsStep
 gives(StblProvider *p)
 {
 	char		token[30];
 
 	n_fetches++;
-	if (outcome == STBL_FETCH_FAILED)
-		return stbl_fetch_fail(p, STBL_ST_TRANSIENT, STBL_ERR_IO, "it failed");
-	if (outcome == STBL_FETCH_NONE)
-		return STBL_FETCH_NONE;
+	if (outcome == STBL_CREDS_FAILED)
+		return stbl_creds_fail(p, STBL_ST_TRANSIENT, STBL_ERR_IO, "it failed");
+	if (outcome == STBL_CREDS_NONE)
+		return STBL_CREDS_NONE;
 	if (p->fresh.token != NULL)
-		return stbl_fetch_fail(p, STBL_ST_FAILED, STBL_ERR_IO, "another source's are still there");
+		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_IO, "another source's are still there");
 	snprintf(token, sizeof(token), "token%d", n_fetches);
 	p->fresh.token = strdup(token);
 	p->fresh.expires_us = life_us == INT64_MAX ? INT64_MAX : stbl_object_now() + life_us;
-	return STBL_FETCH_DONE;
+	return STBL_CREDS_DONE;
 }
 
 static bool
@@ -256,21 +256,21 @@ test_life(void)
 	StblProvider *p = stbl_provider_new(sources, &config);
 	char		message[] = "with token7 in it";
 
-	outcome = STBL_FETCH_FAILED;
+	outcome = STBL_CREDS_FAILED;
 	OK(holds(p, 0, STBL_PROVIDER_FAILED, 1, NULL) && p->status == STBL_ST_TRANSIENT && p->error_kind == STBL_ERR_IO && strcmp(p->message, "it failed") == 0, "a fetch that fails");
-	outcome = STBL_FETCH_NONE;
+	outcome = STBL_CREDS_NONE;
 	OK(holds(p, 0, STBL_PROVIDER_FAILED, 2, NULL) && p->status == STBL_ST_FAILED && p->error_kind == STBL_ERR_AUTH && strstr(p->message, "neither in here") != NULL, "nothing anywhere: 28000");
-	outcome = STBL_FETCH_DONE;
+	outcome = STBL_CREDS_DONE;
 	life_us = 3600 * SECONDS;
 	OK(holds(p, 0, STBL_PROVIDER_READY, 3, "token3"), "the next one begins anew");
 	OK(holds(p, 3200 * SECONDS, STBL_PROVIDER_READY, 3, "token3"), "an hour's serve for 55 minutes");
-	outcome = STBL_FETCH_FAILED;
+	outcome = STBL_CREDS_FAILED;
 	OK(holds(p, 3310 * SECONDS, STBL_PROVIDER_READY, 4, "token3"), "then newer ones are fetched; where that fails the old still serve");
 	OK(holds(p, 3310 * SECONDS, STBL_PROVIDER_READY, 5, "token3"), "and it is tried again");
 	p->retry_us = INT64_MAX;
 	OK(holds(p, 3320 * SECONDS, STBL_PROVIDER_READY, 5, "token3"), "but not at each request");
 	OK(holds(p, 3599 * SECONDS, STBL_PROVIDER_FAILED, 6, NULL), "to their end");
-	outcome = STBL_FETCH_DONE;
+	outcome = STBL_CREDS_DONE;
 	life_us = 100 * SECONDS;
 	OK(holds(p, 3599 * SECONDS, STBL_PROVIDER_FAILED, 7, NULL), "what has expired before it is used does not serve");
 	OK(holds(p, 0, STBL_PROVIDER_READY, 7, "token7") && holds(p, 45 * SECONDS, STBL_PROVIDER_READY, 7, "token7"), "of a short life half is used");

@@ -1,0 +1,169 @@
+/*
+ * The driver of az:// urls.
+ *
+ * Each request is one of HTTP, in the service's version named below, signed
+ * with the account's key, or sent with a shared access signature, which is a
+ * part of the url and as secret as a key.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/az_int.h"
+#include "store/sharedkey.h"
+
+/* Keys with characters that XML cannot hold are listed as they are since 2021-02-12. */
+#define SERVICE_VERSION "2021-12-02"
+
+static void
+make_list(const StblAzStore *s, const StblRequest *req, StblText *query)
+{
+	StblText	prefix = {0};
+	char		number[16];
+
+	stbl_query_add(query, "restype", "container");
+	stbl_query_add(query, "comp", "list");
+	/* tells what stands for a folder only */
+	stbl_query_add(query, "include", "metadata");
+	if (req->list_token != NULL)
+		stbl_query_add(query, "marker", req->list_token);
+	if (req->list_delimiter != 0)
+	{
+		char		delimiter[2] = {req->list_delimiter, '\0'};
+
+		stbl_query_add(query, "delimiter", delimiter);
+	}
+	if (req->list_limit > 0)
+	{
+		snprintf(number, sizeof(number), "%d", req->list_limit);
+		stbl_query_add(query, "maxresults", number);
+	}
+	/* L16: the url's own folder is a part of every prefix */
+	stbl_text_puts(&prefix, s->base.prefix);
+	stbl_text_puts(&prefix, req->key);
+	if (prefix.len > 0)
+		stbl_query_add(query, "prefix", prefix.data);
+	query->failed = query->failed || prefix.failed;
+	stbl_text_free(&prefix);
+}
+
+static void
+make_target(StblExchange *x)
+{
+	const StblAzStore *s = (const StblAzStore *) x->store;
+
+	if (s->is_path_style)
+		stbl_text_printf(&x->path, "/%s", s->account);
+	stbl_text_printf(&x->path, "/%s", s->container);
+	if (x->req->op == STBL_OP_LIST)
+		make_list(s, x->req, &x->query);
+	else
+	{
+		stbl_text_puts(&x->path, "/");
+		stbl_text_encode(&x->path, s->base.prefix, true);
+		stbl_text_encode(&x->path, x->req->key, true);
+	}
+}
+
+static void
+make_url(StblExchange *x)
+{
+	const StblAzStore *s = (const StblAzStore *) x->store;
+
+	stbl_text_printf(&x->url, "%s://%s%s", s->base.endpoint.is_tls ? "https" : "http", s->base.endpoint.host, x->path.data);
+	if (x->query.len > 0)
+		stbl_text_printf(&x->url, "?%s", x->query.data);
+	if (s->sas_token != NULL)
+	{
+		stbl_text_puts(&x->url, x->query.len > 0 ? "&" : "?");
+		stbl_text_puts(&x->url, s->sas_token);
+	}
+}
+
+static bool
+sign(StblExchange *x, const StblHeader *headers, int n)
+{
+	const StblAzStore *s = (const StblAzStore *) x->store;
+	StblText	authorization = {0};
+	StblSharedKey in = {
+		.account = s->account, .key = s->account_key, .method = stbl_http_method_name(x->http.method), .path = x->path.data,
+		.query = x->query.len > 0 ? x->query.data : "", .headers = headers, .n_headers = n
+	};
+	bool		ok = stbl_sharedkey_sign(&in, &authorization);
+
+	if (ok)
+		stbl_exchange_header(x, "authorization", authorization.data);
+	stbl_text_wipe(&authorization);
+	return ok;
+}
+
+static bool
+make_headers(StblExchange *x)
+{
+	const StblAzStore *s = (const StblAzStore *) x->store;
+	const StblRequest *req = x->req;
+	StblHeader	headers[STBL_OBJECT_MAX_HEADERS];
+	char		date[STBL_HTTP_DATE];
+	char		length[32];
+	char		range[64];
+	int			n = 0;
+
+	if (!stbl_http_date_text(stbl_object_now(), date))
+		return false;
+	headers[n++] = (StblHeader) {"x-ms-date", date};
+	headers[n++] = (StblHeader) {"x-ms-version", SERVICE_VERSION};
+	if (x->http.method == STBL_HTTP_PUT)
+		headers[n++] = (StblHeader) {"x-ms-blob-type", "BlockBlob"};
+	if (req->op == STBL_OP_PUT_NEW)
+		headers[n++] = (StblHeader) {"if-none-match", "*"};
+	if (req->op == STBL_OP_PUT_MATCH)
+		headers[n++] = (StblHeader) {"if-match", req->etag};
+	/* always with an end: a range without one is answered wrongly by some */
+	if (req->op == STBL_OP_GET_RANGE && req->length > 0)
+	{
+		snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, req->offset, req->offset + (req->length - 1));
+		headers[n++] = (StblHeader) {"range", range};
+	}
+	for (int i = 0; i < n; i++)
+		stbl_exchange_header(x, headers[i].name, headers[i].value);
+	if (s->account_key == NULL)
+		return true;
+	/* the library writes it itself, the same */
+	snprintf(length, sizeof(length), "%zu", x->http.body_len);
+	headers[n++] = (StblHeader) {"content-length", length};
+	return sign(x, headers, n);
+}
+
+static bool
+prepare(StblExchange *x)
+{
+	make_target(x);
+	if (x->path.failed || x->query.failed)
+		return false;
+	make_url(x);
+	return make_headers(x);
+}
+
+const StblObjectKind stbl_az_kind = {
+	.max_key = 1024,
+	.max_put = (size_t) 5000 << 20, /* the service's own limit of one Put Blob */
+	.prepare = prepare,
+	.meanings = stbl_az_meanings,
+	.explain = stbl_az_explain,
+	.redact = stbl_az_redact,
+	.parse_list = stbl_az_parse_list
+};
+
+const StblStoreDriver stbl_az_driver = {
+	.abi_version = STBL_STORE_ABI_VERSION,
+	.size = sizeof(StblStoreDriver),
+	.scheme = "az",
+	.server_options = stbl_az_server_options,
+	.user_options = stbl_az_user_options,
+	.open = stbl_az_open,
+	.close = stbl_az_close,
+	.submit = stbl_object_submit,
+	.drive = stbl_object_drive,
+	.cancel = stbl_object_cancel,
+	.release = stbl_object_release
+};

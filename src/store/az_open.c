@@ -1,0 +1,146 @@
+/* Url and options of an Azure store. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/az_int.h"
+#include "store/sharedkey.h"
+
+const char *const stbl_az_server_options[] = {"account_name", "endpoint", "url_style", "ca_file", "use_proxy", NULL};
+const char *const stbl_az_user_options[] = {"account_key", "sas_token", NULL};
+
+static const char lower[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+void
+stbl_az_close(void *store)
+{
+	StblAzStore *s = store;
+
+	stbl_object_store_free(&s->base);
+	stbl_secret_free(s->account_key);
+	stbl_secret_free(s->sas_token);
+	stbl_secret_free(s->sas_signature);
+	stbl_secret_free(s->sas_signature_sent);
+	free(s);
+}
+
+static bool
+is_container(const char *name, size_t len)
+{
+	return len >= 3 && len <= 63 && name[0] != '-' && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") >= len;
+}
+
+static bool
+parse_account(StblAzStore *s, const StblOpening *o)
+{
+	const char *name = stbl_opening_option(o, "account_name");
+
+	if (name == NULL)
+		return stbl_opening_fail(o, STBL_ERR_INVALID, "the server has no option account_name, the name of the storage account");
+	if (strlen(name) < 3 || strlen(name) >= sizeof(s->account) || strspn(name, lower) != strlen(name))
+		return stbl_opening_fail(o, STBL_ERR_INVALID, "invalid value for option \"account_name\": it is to be 3 to 24 lower case letters and digits");
+	memcpy(s->account, name, strlen(name) + 1);
+	return true;
+}
+
+static bool
+parse_endpoint(StblAzStore *s, const StblOpening *o)
+{
+	const char *endpoint = stbl_opening_option(o, "endpoint");
+	const char *style = stbl_opening_option(o, "url_style");
+	size_t		len = strlen(s->account);
+	char		own[128];
+
+	snprintf(own, sizeof(own), "%s.blob.core.windows.net", s->account);
+	if (!stbl_endpoint_parse(endpoint != NULL ? endpoint : own, &s->base.endpoint, o->message, o->message_size))
+		return false;
+	if (style == NULL)
+		s->is_path_style = strncmp(s->base.endpoint.host, s->account, len) != 0 || s->base.endpoint.host[len] != '.';
+	else if (strcmp(style, "path") == 0)
+		s->is_path_style = true;
+	else if (strcmp(style, "vhost") != 0)
+		return stbl_opening_fail(o, STBL_ERR_INVALID, "invalid value for option \"url_style\": it is to be path or vhost");
+	return true;
+}
+
+/* Keeps the signature of a SAS, so that it can be found in a message. */
+static bool
+keep_signature(StblAzStore *s, const StblOpening *o)
+{
+	const char *p = s->sas_token;
+
+	while (strncmp(p, "sig=", 4) != 0)
+	{
+		p += strcspn(p, "&");
+		if (*p++ == '\0')
+			return stbl_opening_fail(o, STBL_ERR_AUTH, "option sas_token of the user mapping is no shared access signature: it has no sig=");
+	}
+	s->sas_signature = strndup(p + 4, strcspn(p + 4, "&"));
+	s->sas_signature_sent = strndup(p + 4, strcspn(p + 4, "&"));
+	if (s->sas_signature == NULL || s->sas_signature_sent == NULL)
+		return stbl_opening_fail(o, STBL_ERR_MEMORY, "out of memory");
+	return stbl_uri_decode(s->sas_signature) ||
+		stbl_opening_fail(o, STBL_ERR_AUTH, "option sas_token of the user mapping is not encoded as it is in an url");
+}
+
+static bool
+copy_credentials(StblAzStore *s, const StblOpening *o)
+{
+	if (!stbl_opening_secret(o, "account_key", &s->account_key) || !stbl_opening_secret(o, "sas_token", &s->sas_token))
+		return false;
+	if (s->account_key != NULL && s->sas_token != NULL)
+		return stbl_opening_fail(o, STBL_ERR_AUTH, "the user mapping is to have account_key or sas_token, not both");
+	if (s->account_key != NULL && !stbl_sharedkey_is_key(s->account_key))
+		return stbl_opening_fail(o, STBL_ERR_AUTH, "option account_key of the user mapping is no base64");
+	if (s->sas_token == NULL)
+		return true;
+	if (s->sas_token[0] == '?')
+		memmove(s->sas_token, s->sas_token + 1, strlen(s->sas_token));
+	if (strpbrk(s->sas_token, "?#") != NULL)
+		return stbl_opening_fail(o, STBL_ERR_AUTH, "option sas_token of the user mapping is no shared access signature: it is what follows the ? of an url");
+	return keep_signature(s, o);
+}
+
+static bool
+configure(StblAzStore *s, const StblOpening *o)
+{
+	return stbl_opening_url(o, &s->base, "az", is_container, "az://container or az://container/folder", s->container, sizeof(s->container)) &&
+		parse_account(s, o) && parse_endpoint(s, o) && copy_credentials(s, o) && stbl_opening_connection(o, &s->base);
+}
+
+static char *
+canonical_url(const StblAzStore *s)
+{
+	char		place[sizeof(s->account) + sizeof(s->base.endpoint.host) + 1];
+
+	/* two accounts of one host are two places */
+	snprintf(place, sizeof(place), "%s%s%s", s->is_path_style ? s->account : "", s->is_path_style ? "@" : "", s->base.endpoint.host);
+	return stbl_object_canonical(&s->base, "az", s->container, place);
+}
+
+void *
+stbl_az_open(const char *url, const StblStoreOption *options, int n_options,
+			 char **canonical, int *error_kind, char *message, size_t message_size)
+{
+	StblAzStore *s = calloc(1, sizeof(StblAzStore));
+	StblOpening o = {url, options, n_options, error_kind, message, message_size};
+
+	*canonical = NULL;
+	*error_kind = STBL_ERR_INVALID;
+	if (s != NULL)
+	{
+		s->base.kind = &stbl_az_kind;
+		if (!configure(s, &o))
+		{
+			stbl_az_close(s);
+			return NULL;
+		}
+		*canonical = canonical_url(s);
+	}
+	if (*canonical != NULL)
+		return s;
+	stbl_opening_fail(&o, STBL_ERR_MEMORY, "out of memory");
+	if (s != NULL)
+		stbl_az_close(s);
+	return NULL;
+}

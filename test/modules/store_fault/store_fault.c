@@ -28,11 +28,18 @@
  *	 store_fault.log		file; a line for each counted operation:
  *							<pid> <n> <op> <key> <action>
  *
- * store_fault_land(url text, spool text) lets what was put aside land, under
- * its conditions, and returns how many of them were applied:
+ * store_fault_land(server text, spool text) lets what was put aside land, under
+ * its conditions, and returns how many of them were applied.
+ * store_fault_do(server text, op text, key text, data text) writes, reads or
+ * deletes an object behind everybody's back, lists those under a prefix, or
+ * makes key a copy (COPY) of the object that data names.
+ * Both go to the wrapped store, with the options of the server and of its
+ * mapping for PUBLIC:
  *
  * CREATE FUNCTION store_fault_land(text, text) RETURNS int
  *		AS '$libdir/supertable_store_fault', 'store_fault_land' LANGUAGE C STRICT;
+ * CREATE FUNCTION store_fault_do(text, text, text, text) RETURNS text
+ *		AS '$libdir/supertable_store_fault', 'store_fault_do' LANGUAGE C STRICT;
  */
 #include "postgres.h"
 
@@ -44,7 +51,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "commands/defrem.h"
 #include "fmgr.h"
+#include "foreign/foreign.h"
+#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -53,6 +63,7 @@
 PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(store_fault_land);
+PG_FUNCTION_INFO_V1(store_fault_do);
 
 void		_PG_init(void);
 
@@ -473,14 +484,32 @@ fault_close(void *store)
 	free(s);
 }
 
-static const char *const no_options[] = {NULL};
+#define MAX_OPTIONS 64
+
+/* Of all the drivers that it may wrap, together. */
+static const char *server_options[MAX_OPTIONS + 1];
+static const char *user_options[MAX_OPTIONS + 1];
+
+static void
+add_options(const char **all, const char *const *more)
+{
+	int			n = 0;
+
+	for (; more != NULL && *more != NULL; more++)
+	{
+		for (n = 0; all[n] != NULL && strcmp(all[n], *more) != 0; n++)
+			;
+		if (n < MAX_OPTIONS)
+			all[n] = *more;
+	}
+}
 
 static const StblStoreDriver fault_driver = {
 	.abi_version = STBL_STORE_ABI_VERSION,
 	.size = sizeof(StblStoreDriver),
 	.scheme = "fault",
-	.server_options = no_options,
-	.user_options = no_options,
+	.server_options = server_options,
+	.user_options = user_options,
 	.open = fault_open,
 	.close = fault_close,
 	.submit = fault_submit,
@@ -497,8 +526,68 @@ compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
+/* The store that a server's own wraps. */
+typedef struct Inner
+{
+	const StblStoreDriver *driver;
+	void	   *handle;
+} Inner;
+
+static int
+take_options(List *list, StblStoreOption *options, int n, const char **url)
+{
+	ListCell   *lc;
+
+	foreach(lc, list)
+	{
+		DefElem    *def = lfirst(lc);
+
+		if (strcmp(def->defname, "url") == 0)
+			*url = defGetString(def);
+		else if (n < MAX_OPTIONS)
+			options[n++] = (StblStoreOption) {def->defname, defGetString(def)};
+	}
+	return n;
+}
+
+static Inner
+open_inner(const char *server_name)
+{
+	ForeignServer *server = GetForeignServerByName(server_name, false);
+	StblStoreOption options[MAX_OPTIONS];
+	const char *url = "";
+	int			n = take_options(server->options, options, 0, &url);
+	char		scheme[32] = "";
+	char		message[512] = "";
+	char	   *canonical = NULL;
+	int			kind;
+	Inner		inner;
+
+	if (strncmp(url, "fault:", 6) == 0)
+		url += 6;
+	strlcpy(scheme, url, Min(sizeof(scheme), strcspn(url, ":") + 1));
+	/* a directory has no mapping, and what has one is asked for it */
+	if (strcmp(scheme, "file") != 0)
+		n = take_options(GetUserMapping(InvalidOid, server->serverid)->options, options, n, &url);
+	inner.driver = lookup(scheme);
+	inner.handle = inner.driver ? inner.driver->open(url, options, n, &canonical, &kind, message, sizeof(message)) : NULL;
+	if (inner.handle == NULL)
+		ereport(ERROR, (errmsg("cannot open \"%s\": %s", url, message)));
+	free(canonical);
+	return inner;
+}
+
+static void
+run_inner(Inner *inner, StblRequest *req)
+{
+	req->deadline_us = now_us() + 30000000;
+	inner->driver->submit(inner->handle, req);
+	while (req->status == STBL_ST_PENDING)
+		inner->driver->drive(inner->handle, 10);
+}
+
 static bool
-land_one(const StblStoreDriver *inner, void *handle, const char *path)
+land_one(Inner *inner, const char *path)
 {
 	FILE	   *f = fopen(path, "rb");
 	uint32		head[4];
@@ -523,12 +612,9 @@ land_one(const StblStoreDriver *inner, void *handle, const char *path)
 	req.etag = etag;
 	req.data = data;
 	req.data_len = head[3];
-	req.deadline_us = now_us() + 10000000;
-	inner->submit(handle, &req);
-	while (req.status == STBL_ST_PENDING)
-		inner->drive(handle, 10);
+	run_inner(inner, &req);
 	ok = req.status == STBL_ST_OK;
-	inner->release(handle, &req);
+	inner->driver->release(inner->handle, &req);
 	unlink(path);
 	return ok;
 }
@@ -536,14 +622,8 @@ land_one(const StblStoreDriver *inner, void *handle, const char *path)
 Datum
 store_fault_land(PG_FUNCTION_ARGS)
 {
-	char	   *url = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char	   *spool = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	char		scheme[32] = "";
-	char		message[512] = "";
-	char	   *canonical = NULL;
-	int			kind;
-	const StblStoreDriver *inner;
-	void	   *handle;
+	Inner		inner = open_inner(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	DIR		   *dir = opendir(spool);
 	struct dirent *de;
 	char	   *names[1000];
@@ -552,21 +632,84 @@ store_fault_land(PG_FUNCTION_ARGS)
 
 	if (dir == NULL)
 		ereport(ERROR, (errcode_for_file_access(), errmsg("could not open directory \"%s\": %m", spool)));
-	strlcpy(scheme, url, Min(sizeof(scheme), strcspn(url, ":") + 1));
-	inner = lookup(scheme);
-	handle = inner ? inner->open(url, NULL, 0, &canonical, &kind, message, sizeof(message)) : NULL;
-	if (handle == NULL)
-		ereport(ERROR, (errmsg("cannot open \"%s\": %s", url, message)));
 	while ((de = readdir(dir)) != NULL && n < 1000)
 		if (de->d_name[0] != '.')
 			names[n++] = psprintf("%s/%s", spool, de->d_name);
 	closedir(dir);
 	qsort(names, n, sizeof(char *), compare_names);
 	for (int i = 0; i < n; i++)	/* in the order in which they were sent */
-		landed += land_one(inner, handle, names[i]);
-	inner->close(handle);
-	free(canonical);
+		landed += land_one(&inner, names[i]);
+	inner.driver->close(inner.handle);
 	PG_RETURN_INT32(landed);
+}
+
+/* Objects of a prefix, a line each, those below a further slash as one with the slash. */
+static void
+list_all(Inner *inner, const char *prefix, StringInfo out)
+{
+	char	   *token = NULL;
+
+	do
+	{
+		StblRequest req;
+
+		memset(&req, 0, sizeof(req));
+		req.op = STBL_OP_LIST;
+		req.key = prefix;
+		req.list_delimiter = '/';
+		req.list_token = token;
+		run_inner(inner, &req);
+		if (req.status != STBL_ST_OK)
+			ereport(ERROR, (errmsg("cannot list \"%s\": %s", prefix, req.message)));
+		for (size_t i = 0; i < req.n_entries; i++)
+			appendStringInfo(out, "%s\n", req.entries[i].key + strlen(prefix));
+		token = req.list_next ? pstrdup(req.list_next) : NULL;
+		inner->driver->release(inner->handle, &req);
+	} while (token != NULL);
+}
+
+/* One request on one object; what it answers is appended to out. */
+static void
+do_one(Inner *inner, const char *op, const char *key, const char *data, size_t len, StringInfo out)
+{
+	StblRequest req;
+
+	memset(&req, 0, sizeof(req));
+	req.key = key;
+	for (req.op = 0; req.op < STBL_N_OPS && strcmp(op_names[req.op], op) != 0; req.op++)
+		;
+	req.data = data;
+	req.data_len = len;
+	run_inner(inner, &req);
+	if (req.status != STBL_ST_OK && req.status != STBL_ST_NOT_FOUND)
+		ereport(ERROR, (errmsg("%s of \"%s\": %s", op, key, req.message)));
+	if (req.body != NULL)
+		appendBinaryStringInfo(out, (char *) req.body, req.body_len);
+	inner->driver->release(inner->handle, &req);
+}
+
+Datum
+store_fault_do(PG_FUNCTION_ARGS)
+{
+	Inner		inner = open_inner(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	char	   *op = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *data = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	char	   *key = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	StringInfoData out;
+
+	initStringInfo(&out);
+	if (strcmp(op, "LIST") == 0)
+		list_all(&inner, key, &out);
+	else if (strcmp(op, "COPY") == 0)
+	{
+		do_one(&inner, "GET", data, NULL, 0, &out);
+		do_one(&inner, "PUT", key, out.data, out.len, &out);
+		resetStringInfo(&out);
+	}
+	else
+		do_one(&inner, op, key, data, strlen(data), &out);
+	inner.driver->close(inner.handle);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
 }
 
 static void
@@ -584,6 +727,7 @@ restart_random(int newval, void *extra)
 void
 _PG_init(void)
 {
+	static const char *const wrapped[] = {"file", "s3", "az", "gs"};
 	StblStoreRegister reg;
 
 	/* the hook's other side may not be there yet, if a function of this module comes first */
@@ -614,6 +758,15 @@ _PG_init(void)
 	DefineCustomStringVariable("store_fault.log", "File that operations are appended to.", NULL, &log_path, "",
 							   PGC_SUSET, 0, NULL, NULL, NULL);
 	lookup = (StblStoreLookup) *find_rendezvous_variable(STBL_STORE_LOOKUP);
+	for (int i = 0; i < (int) lengthof(wrapped) && lookup != NULL; i++)
+	{
+		const StblStoreDriver *driver = lookup(wrapped[i]);
+
+		if (driver == NULL)
+			continue;
+		add_options(server_options, driver->server_options);
+		add_options(user_options, driver->user_options);
+	}
 	if (reg != NULL)
 		reg(&fault_driver);
 }

@@ -1,4 +1,8 @@
 # Helpers of the TAP tests: a node with the extension and a lake.
+#
+# The lake is a directory, or, for the tests that know of it, a place on an S3
+# server: STBL_TAP_STORE=s3, with STBL_S3_BASE (s3://bucket/folder),
+# STBL_S3_ENDPOINT, STBL_S3_KEY and STBL_S3_SECRET_FILE.
 package Supertable;
 
 use strict;
@@ -9,7 +13,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep time);
 
-our @EXPORT = qw(new_node lake_of sql sql_err wait_up write_file read_file doc_path);
+our @EXPORT = qw(new_node lake_of on_s3 sql sql_err wait_up write_file read_file doc_path
+	put_object copy_object list_objects land_late);
 
 my $n = 0;
 
@@ -33,12 +38,59 @@ CONF
 	my $dir = $opt{dir} // abs_path($node->basedir) . '/lake';
 	mkdir $dir;
 	$node->{lake} = $dir;
-	my $url = $opt{plain} ? "file://$dir" : "fault:file://$dir";
-	$node->safe_psql('postgres', "CREATE EXTENSION supertable; CREATE SERVER lake FOREIGN DATA WRAPPER supertable OPTIONS (url '$url')");
+	my $url = $opt{s3} && on_s3() ? "$ENV{STBL_S3_BASE}/$name-$$" : "file://$dir";
+	$url = "fault:$url" unless $opt{plain};
+	my $options = $url =~ /s3:/ ? ", endpoint '" . ($opt{endpoint} // $ENV{STBL_S3_ENDPOINT}) . "'" : '';
+	$node->safe_psql('postgres', "CREATE EXTENSION supertable; CREATE SERVER lake FOREIGN DATA WRAPPER supertable OPTIONS (url '$url'$options)");
+	if ($options)
+	{
+		my $secret = read_file($ENV{STBL_S3_SECRET_FILE}) =~ s/\s+$//r;
+		$node->safe_psql('postgres', "CREATE USER MAPPING FOR PUBLIC SERVER lake OPTIONS (access_key_id '$ENV{STBL_S3_KEY}', secret_access_key '$secret')");
+		$node->{on_s3} = 1;
+	}
+	$node->safe_psql('postgres', q{
+		CREATE FUNCTION land(text, text) RETURNS int AS '$libdir/supertable_store_fault', 'store_fault_land' LANGUAGE C STRICT;
+		CREATE FUNCTION store_do(text, text, text, text) RETURNS text AS '$libdir/supertable_store_fault', 'store_fault_do' LANGUAGE C STRICT})
+		unless $opt{plain};
 	return $node;
 }
 
 sub lake_of { return $_[0]->{lake}; }
+
+# Whether tests are to be run on an S3 server; a test says so of its node by s3 => 1.
+sub on_s3 { return ($ENV{STBL_TAP_STORE} // '') eq 's3'; }
+
+# Writes an object of the lake behind everybody's back.
+sub put_object
+{
+	my ($node, $key, $text) = @_;
+	return write_file(lake_of($node) . "/$key", $text) unless $node->{on_s3};
+	$text =~ s/'/''/g;
+	return $node->safe_psql('postgres', "LOAD 'supertable'; SELECT store_do('lake', 'PUT', '$key', '$text')");
+}
+
+# Makes an object of the lake a copy of another.
+sub copy_object
+{
+	my ($node, $key, $from) = @_;
+	return write_file(lake_of($node) . "/$key", read_file(lake_of($node) . "/$from")) unless $node->{on_s3};
+	return $node->safe_psql('postgres', "LOAD 'supertable'; SELECT store_do('lake', 'COPY', '$key', '$from')");
+}
+
+# An SQL expression: the names in a folder of the lake.
+sub list_objects
+{
+	my ($node, $folder) = @_;
+	return "pg_ls_dir('" . lake_of($node) . "/$folder', true, false)" unless $node->{on_s3};
+	return "regexp_split_to_table(trim(E'\\n' FROM store_do('lake', 'LIST', '$folder/', '')), E'\\n')";
+}
+
+# Lets the PUTs that were put aside land; how many of them were applied.
+sub land_late
+{
+	my ($node, $spool) = @_;
+	return $node->safe_psql('postgres', "LOAD 'supertable'; SELECT land('lake', '$spool')");
+}
 
 sub sql { my ($node, $q) = @_; return $node->safe_psql('postgres', $q); }
 

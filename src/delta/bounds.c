@@ -53,7 +53,7 @@ clear(StblBounds *out, const StblField *field)
 	out->n_null = -1;
 }
 
-/* ---- footers ---- */
+/* ---- footers, page indexes ---- */
 
 /* Big-endian two's complement that fits 64 bits. */
 static bool
@@ -123,11 +123,25 @@ get_bound(const StblPqNode *node, const StblField *field, StblBoundKind to_kind,
 	return false;
 }
 
+static void
+take_footer(const StblPqMeta *meta, int leaf, const StblField *field, const StblPqBounds *b, StblBounds *out)
+{
+	const StblPqNode *node = &meta->schema.nodes[meta->schema.leaf_nodes[leaf]];
+
+	if (b->has_null_count)
+		out->n_null = b->null_count;
+	if (!b->has_min_max)
+		return;
+	out->has_min = get_bound(node, field, out->kind, b->kind, &b->min, &out->min);
+	out->has_max = get_bound(node, field, out->kind, b->kind, &b->max, &out->max);
+	out->is_exact = out->has_min && out->has_max && b->min_exact && b->max_exact;
+	out->no_nan = out->kind == STBL_BOUND_REAL && out->has_max && !b->may_have_nan;
+}
+
 void
 stbl_bounds_of_chunk(const StblPqMeta *meta, int row_group, int leaf, const StblField *field, StblBounds *out)
 {
 	int64_t		n_rows = meta->row_groups[row_group].n_rows;
-	const StblPqNode *node;
 	StblPqBounds b;
 
 	clear(out, field);
@@ -139,16 +153,21 @@ stbl_bounds_of_chunk(const StblPqMeta *meta, int row_group, int leaf, const Stbl
 	}
 	if (out->kind == STBL_BOUND_NONE)
 		return;
-	node = &meta->schema.nodes[meta->schema.leaf_nodes[leaf]];
 	stbl_pq_bounds(meta, row_group, leaf, &b);
-	if (b.has_null_count)
-		out->n_null = b.null_count;
-	if (!b.has_min_max)
+	take_footer(meta, leaf, field, &b, out);
+}
+
+void
+stbl_bounds_of_page(const StblPqMeta *meta, int leaf, const StblPqPages *pages, int page, const StblField *field, StblBounds *out)
+{
+	StblPqBounds b;
+
+	clear(out, field);
+	out->n_rows = pages->places[page].n_rows;
+	if (out->kind == STBL_BOUND_NONE)
 		return;
-	out->has_min = get_bound(node, field, out->kind, b.kind, &b.min, &out->min);
-	out->has_max = get_bound(node, field, out->kind, b.kind, &b.max, &out->max);
-	out->is_exact = out->has_min && out->has_max && b.min_exact && b.max_exact;
-	out->no_nan = out->kind == STBL_BOUND_REAL && out->has_max && !b.may_have_nan;
+	stbl_pq_page_bounds(meta, leaf, pages, page, &b);
+	take_footer(meta, leaf, field, &b, out);
 }
 
 /* ---- the log ---- */

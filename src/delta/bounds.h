@@ -46,6 +46,9 @@ extern StblBoundKind stbl_bound_kind(const StblField *field);
 /* From a row group's footer entry.  leaf is that of the field; -1 (no such column) is all nulls. */
 extern void stbl_bounds_of_chunk(const StblPqMeta *meta, int row_group, int leaf, const StblField *field, StblBounds *out);
 
+/* From a page index: of a page whose statistics are there. */
+extern void stbl_bounds_of_page(const StblPqMeta *meta, int leaf, const StblPqPages *pages, int page, const StblField *field, StblBounds *out);
+
 /* From the statistics of an add action; stats may be NULL. */
 extern void stbl_bounds_of_stats(const StblJson *stats, const StblField *field, StblBounds *out);
 

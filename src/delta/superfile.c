@@ -6,8 +6,10 @@
 #include "common/pgmem.h"
 #include "delta/superfile.h"
 
-/* How much of a file's end is fetched at first: most footers fit. */
-#define FOOTER_GUESS 65536
+/* How much of a file's end is fetched at first: most footers fit, and most page indexes before them. */
+#define MIN_GUESS ((uint64) 64 * 1024)
+#define MAX_GUESS ((uint64) 256 * 1024)
+#define GUESS(size) Max(Min((size) / 1024, MAX_GUESS), MIN_GUESS)
 
 /* Of a Parquet file: two magics and the footer's length. */
 #define MIN_SIZE 12
@@ -88,7 +90,7 @@ stbl_superfile_begin(StblTable *table, const char *path, uint64 size, const uint
 	sf->image = image;
 	MemoryContextSwitchTo(old);
 	if (image == NULL && size >= MIN_SIZE)
-		fetch_tail(sf, size <= whole ? size : Min(size, FOOTER_GUESS));
+		fetch_tail(sf, size <= whole ? size : Min(size, GUESS(size)));
 	return sf;
 }
 
@@ -275,6 +277,26 @@ stbl_superfile_release(StblSuperfile *sf, int row_group)
 	return all_read;
 }
 
+const uint8 *
+stbl_superfile_peek(StblSuperfile *sf, uint64 offset, uint64 length)
+{
+	StblError	err;
+
+	if (offset > sf->size || length > sf->size - offset)
+		return NULL;
+	if (sf->image != NULL)
+		return sf->image + offset;
+	if (sf->tail == NULL || !stbl_fetch_covers(sf->tail, offset, length) || !stbl_fetch_is_done(sf->tail))
+		return NULL;
+	return stbl_fetch_bytes(sf->tail, offset, length, &err);
+}
+
+bool
+stbl_superfile_is_wanted(const StblSuperfile *sf, uint64 offset, uint64 length)
+{
+	return sf->image != NULL || fetch_of(sf, offset, length, false) != NULL;
+}
+
 uint64
 stbl_superfile_held(const StblSuperfile *sf)
 {
@@ -293,23 +315,83 @@ stbl_superfile_chunk(const StblSuperfile *sf, int row_group, int leaf)
 	return (StblRange) {chunk->offset, chunk->length};
 }
 
+int
+stbl_superfile_page_ranges(const StblSuperfile *sf, int row_group, int leaf, const StblPqPages *pages,
+						   const bool *is_needed, StblRange *ranges)
+{
+	uint64		start = sf->meta->row_groups[row_group].chunks[leaf].offset;
+	int			n = 0;
+
+	if (pages->places[0].offset > start)
+		ranges[n++] = (StblRange) {start, pages->places[0].offset - start};
+	for (int i = 0; i < pages->n; i++)
+	{
+		const StblPqPlace *p = &pages->places[i];
+
+		if (!is_needed[i])
+			continue;
+		if (n > 0 && ranges[n - 1].offset + ranges[n - 1].length == p->offset)
+			ranges[n - 1].length += p->length;
+		else
+			ranges[n++] = (StblRange) {p->offset, p->length};
+	}
+	return n;
+}
+
 /* ---- columns ---- */
 
+/* The bytes of the pages that are needed, and of what comes before them. */
 static void
-decode(StblSuperfile *sf, int row_group, StblColumnRead *c, const uint8 *data)
+get_part(StblSuperfile *sf, int row_group, StblColumnRead *c, StblPqPart *part)
+{
+	uint64		start = sf->meta->row_groups[row_group].chunks[c->leaf].offset;
+	const uint8 **bytes = palloc0(sizeof(uint8 *) * c->pages->n);
+
+	part->first_row = c->first_row;
+	part->n_rows = c->n_rows;
+	part->pages = c->pages;
+	part->bytes = bytes;
+	part->head = stbl_superfile_bytes(sf, start, c->pages->places[0].offset - start);
+	c->n_pages_read = 0;
+	for (int i = 0; i < c->pages->n; i++)
+	{
+		if (!c->is_needed[i])
+			continue;
+		bytes[i] = stbl_superfile_bytes(sf, c->pages->places[i].offset, c->pages->places[i].length);
+		c->n_pages_read++;
+	}
+	c->n_pages_skipped = c->pages->n - c->n_pages_read;
+}
+
+static void
+decode(StblSuperfile *sf, int row_group, StblColumnRead *c)
 {
 	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
 	const StblPqChunk *chunk = &sf->meta->row_groups[row_group].chunks[c->leaf];
 	const StblPqNode *node = &sf->meta->schema.nodes[sf->meta->schema.leaf_nodes[c->leaf]];
 	uint32		width;
 	StblVecKind kind = stbl_pq_vec_kind(node, &width);
+	const uint8 *data = NULL;
+	StblPqPart	part;
 	MemoryContext scratch;
 	MemoryContext old;
+	bool		ok = true;
 	StblError	err;
 
+	if (c->pages != NULL)
+		get_part(sf, row_group, c, &part);
+	else
+	{
+		data = stbl_superfile_bytes(sf, chunk->offset, chunk->length);
+		c->n_pages_read = stbl_pq_count_pages(data, chunk->length);
+		c->n_pages_skipped = 0;
+	}
 	c->is_coded = false;
-	if (c->want_coded && !stbl_pq_read_coded(mem, sf->meta, row_group, c->leaf, data, chunk->length,
-											 &c->coded, &c->is_coded, &err))
+	if (c->want_coded && c->pages != NULL)
+		ok = stbl_pq_read_coded_part(mem, sf->meta, row_group, c->leaf, &part, &c->coded, &c->is_coded, &err);
+	else if (c->want_coded)
+		ok = stbl_pq_read_coded(mem, sf->meta, row_group, c->leaf, data, chunk->length, &c->coded, &c->is_coded, &err);
+	if (!ok)
 		stbl_superfile_throw(sf, &err);
 	if (c->is_coded)
 		return;
@@ -322,7 +404,11 @@ decode(StblSuperfile *sf, int row_group, StblColumnRead *c, const uint8 *data)
 		stbl_colvec_init(&c->vec, c->mem, node->max_rep > 0, kind, width);
 	}
 	old = MemoryContextSwitchTo(scratch);
-	if (!stbl_pq_read_column(stbl_mem_in(scratch), sf->meta, row_group, c->leaf, data, chunk->length, &c->vec, &err))
+	if (c->pages != NULL)
+		ok = stbl_pq_read_column_part(stbl_mem_in(scratch), sf->meta, row_group, c->leaf, &part, &c->vec, &err);
+	else
+		ok = stbl_pq_read_column(stbl_mem_in(scratch), sf->meta, row_group, c->leaf, data, chunk->length, &c->vec, &err);
+	if (!ok)
 		stbl_superfile_throw(sf, &err);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
@@ -331,13 +417,25 @@ decode(StblSuperfile *sf, int row_group, StblColumnRead *c, const uint8 *data)
 void
 stbl_superfile_read(StblSuperfile *sf, int row_group, int n, StblColumnRead *const *columns)
 {
-	StblRange  *ranges = palloc(sizeof(StblRange) * (n + 1));
+	StblRange  *ranges;
+	int			n_ranges = 0;
 
 	for (int i = 0; i < n; i++)
-		ranges[i] = stbl_superfile_chunk(sf, row_group, columns[i]->leaf);
-	stbl_superfile_want(sf, -1, ranges, n);
+		n_ranges += columns[i]->pages != NULL ? columns[i]->pages->n + 1 : 1;
+	ranges = palloc(sizeof(StblRange) * (n_ranges + 1));
+	n_ranges = 0;
 	for (int i = 0; i < n; i++)
-		decode(sf, row_group, columns[i], stbl_superfile_bytes(sf, ranges[i].offset, ranges[i].length));
+	{
+		StblColumnRead *c = columns[i];
+
+		if (c->pages != NULL)
+			n_ranges += stbl_superfile_page_ranges(sf, row_group, c->leaf, c->pages, c->is_needed, ranges + n_ranges);
+		else
+			ranges[n_ranges++] = stbl_superfile_chunk(sf, row_group, c->leaf);
+	}
+	stbl_superfile_want(sf, -1, ranges, n_ranges);
+	for (int i = 0; i < n; i++)
+		decode(sf, row_group, columns[i]);
 	(void) stbl_superfile_release(sf, 0);
 	pfree(ranges);
 }

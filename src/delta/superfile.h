@@ -64,11 +64,21 @@ extern const uint8_t *stbl_superfile_bytes(StblSuperfile *sf, uint64_t offset, u
  */
 extern bool stbl_superfile_release(StblSuperfile *sf, int row_group);
 
+/* The bytes of a range if they came with the footer; else NULL. */
+extern const uint8_t *stbl_superfile_peek(StblSuperfile *sf, uint64_t offset, uint64_t length);
+
+/* Whether a range is in memory or on the way. */
+extern bool stbl_superfile_is_wanted(const StblSuperfile *sf, uint64_t offset, uint64_t length);
+
 /* Bytes in memory or on the way. */
 extern uint64_t stbl_superfile_held(const StblSuperfile *sf);
 
 /* Where a column of a row group lies. */
 extern StblRange stbl_superfile_chunk(const StblSuperfile *sf, int row_group, int leaf);
+
+/* Where some of its pages lie, and what comes before its first: at most pages->n + 1 ranges, those side by side as one. */
+extern int	stbl_superfile_page_ranges(const StblSuperfile *sf, int row_group, int leaf, const StblPqPages *pages,
+									   const bool *is_needed, StblRange *ranges);
 
 /*
  * A column of a row group to read.  All zero at first; vec keeps its memory
@@ -82,6 +92,18 @@ typedef struct StblColumnRead
 	bool		is_coded;		/* it was: coded holds it, in CurrentMemoryContext; else vec does */
 	StblColVec	vec;
 	StblPqCoded coded;
+
+	/*
+	 * A part of its chunk: rows [first_row, first_row + n_rows) of the row
+	 * group, of which what the pages marked in is_needed hold is read, and
+	 * the rest is empty.  pages NULL: all of the chunk.
+	 */
+	const StblPqPages *pages;
+	const bool *is_needed;		/* one a page */
+	int64_t		first_row;
+	int64_t		n_rows;
+	int			n_pages_read;	/* set by the read */
+	int			n_pages_skipped;
 } StblColumnRead;
 
 /* Reads n columns of a row group; all requests are in flight at once. */

@@ -8,6 +8,7 @@
 
 #include "common/pgmem.h"
 #include "fdw/ahead.h"
+#include "fdw/pages.h"
 
 #define MIN_FILES 4
 #define MAX_FILES 64
@@ -279,22 +280,34 @@ expects_rows(const StblAhead *a)
 	return a->n_passed * 4 >= a->n_filtered - 4;
 }
 
+/* pages: what narrows the row group; NULL: nothing */
 static void
-ask_columns(StblSource *s, AheadFile *e, int group, bool all_pass)
+ask_columns(StblSource *s, AheadFile *e, int group, bool all_pass, StblGroupPages *pages)
 {
-	StblRange  *ranges = MemoryContextAlloc(s->ahead->scratch, sizeof(StblRange) * (s->n_columns + 1));
+	bool		is_narrowed = pages != NULL && pages->is_narrowed;
 	bool		take_wanted = all_pass || s->filter == NULL || expects_rows(s->ahead);
 	int			n = 0;
+	StblRange  *ranges;
+	MemoryContext old = MemoryContextSwitchTo(s->ahead->scratch);
 
+	for (int i = 0; i < s->n_columns; i++)
+		n += is_narrowed ? pages->pages[i].n + 1 : 1;
+	ranges = palloc(sizeof(StblRange) * (n + 1));
+	n = 0;
 	for (int i = 0; i < s->n_columns; i++)
 	{
 		const StblSourceColumn *c = &s->columns[i];
 
-		if (e->leaves[i] >= 0 && ((c->is_tested && !all_pass) || (c->is_wanted && take_wanted)))
+		if (e->leaves[i] < 0 || !((c->is_tested && !all_pass) || (c->is_wanted && take_wanted)))
+			continue;
+		if (is_narrowed)
+			n += stbl_superfile_page_ranges(e->sf, group, e->leaves[i], &pages->pages[i], stbl_pages_of_stretches(pages, i), ranges + n);
+		else
 			ranges[n++] = stbl_superfile_chunk(e->sf, group, e->leaves[i]);
 	}
 	stbl_superfile_want(e->sf, group, ranges, n);
 	pfree(ranges);
+	MemoryContextSwitchTo(old);
 }
 
 /* Asks for a row group that the source will come to, unless it will pass it over. */
@@ -304,6 +317,7 @@ ask_group(StblSource *s, AheadFile *e, int group)
 	const StblPqRowGroup *rg = &e->sf->meta->row_groups[group];
 	StblFile   *f = e->file;
 	GroupAt		g = {s, e, group};
+	StblGroupPages pages;
 	uint64		n_hidden = 0;
 	bool		all_pass;
 	MemoryContext old;
@@ -316,7 +330,14 @@ ask_group(StblSource *s, AheadFile *e, int group)
 	if (s->filter == NULL || stbl_filter_may_pass(s->filter, group_bounds, &g))
 	{
 		all_pass = s->filter != NULL && n_hidden == 0 && stbl_filter_must_pass(s->filter, group_bounds, &g);
-		ask_columns(s, e, group, all_pass);
+		if (all_pass)
+			ask_columns(s, e, group, true, NULL);
+		else
+		{
+			stbl_pages_narrow(&pages, s, e->sf, group, e->leaves, false);
+			if (!pages.is_narrowed || pages.n_stretches > 0)
+				ask_columns(s, e, group, false, &pages);
+		}
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(s->ahead->scratch);
@@ -398,7 +419,7 @@ stbl_ahead_load(StblSource *s)
 		a->max_claims = Min(a->max_claims * 2, MAX_CLAIMS);
 	}
 	a->at_group = s->row_group;
-	ask_columns(s, e, s->row_group, s->all_pass);
+	ask_columns(s, e, s->row_group, s->all_pass, s->pages);
 	e->next_group = Max(e->next_group, s->row_group + 1);
 	if (s->shared != NULL)
 		ask_claims(s);

@@ -14,6 +14,7 @@
 #include "common/pgmem.h"
 #include "fdw/ahead.h"
 #include "fdw/fdw.h"
+#include "fdw/pages.h"
 #include "fdw/source.h"
 
 /* ---- set-up ---- */
@@ -193,6 +194,7 @@ static void
 close_current(StblSource *s)
 {
 	s->sf = NULL;
+	s->pages = NULL;
 	s->batch = NULL;
 	s->hidden = NULL;
 	s->stats = NULL;
@@ -209,12 +211,14 @@ open_superfile(StblSource *s, StblSuperfile *sf)
 
 	stbl_superfile_finish(sf);
 	s->sf = sf;
+	s->leaves = palloc(sizeof(int) * (s->n_columns + 1));
 	for (int i = 0; i < s->n_columns; i++)
 	{
 		StblSourceColumn *c = &s->columns[i];
 
 		if (!stbl_schema_match_file(&s->sf->meta->schema, c->field, &c->read.leaf, &err))
 			stbl_superfile_throw(s->sf, &err);
+		s->leaves[i] = c->read.leaf;
 	}
 	s->n_superfiles_read++;
 }
@@ -376,6 +380,32 @@ next_own(StblSource *s)
 	return true;
 }
 
+/* Makes the stretches of a row group that pages leave in question the block; false where there are none. */
+static bool
+narrow(StblSource *s)
+{
+	MemoryContext old = MemoryContextSwitchTo(s->group_cxt);
+	StblGroupPages *gp = palloc(sizeof(StblGroupPages));
+	int64		first_row = s->sf->meta->row_groups[s->row_group].first_row;
+
+	stbl_pages_narrow(gp, s, s->sf, s->row_group, s->leaves, true);
+	MemoryContextSwitchTo(old);
+	s->pages = gp;
+	if (!gp->is_narrowed)
+		return true;
+	if (gp->n_stretches > 0)
+	{
+		s->first_row = gp->stretches[0].from;
+		s->first_position = first_row + s->first_row;
+		s->n_rows = gp->stretches[gp->n_stretches - 1].to - s->first_row;
+		return true;
+	}
+	for (int i = 0; i < s->n_columns; i++)
+		if (s->columns[i].is_tested)
+			s->n_pages_skipped += gp->pages[i].n;
+	return false;
+}
+
 /* Makes a row group of the superfile at hand the block, not loaded yet; false where it has no rows to show. */
 static bool
 take_row_group(StblSource *s, int group)
@@ -397,6 +427,7 @@ take_row_group(StblSource *s, int group)
 		return false;
 	}
 	s->all_pass = n_hidden == 0 && (s->filter == NULL || stbl_filter_must_pass(s->filter, group_bounds, s));
+	s->first_row = 0;
 	s->first_position = rg->first_row;
 	s->n_rows = rg->n_rows;
 	for (int i = 0; i < s->n_columns; i++)
@@ -404,7 +435,13 @@ take_row_group(StblSource *s, int group)
 		s->columns[i].data = NULL;
 		s->columns[i].coded = NULL;
 	}
+	s->pages = NULL;
 	MemoryContextReset(s->group_cxt);
+	if (s->filter != NULL && !s->all_pass && !narrow(s))
+	{
+		s->n_row_groups_skipped++;
+		return false;
+	}
 	return true;
 }
 
@@ -506,6 +543,27 @@ is_due(const StblSourceColumn *c, bool for_filter)
 	return (for_filter ? c->is_tested : c->is_wanted) && c->read.leaf >= 0 && c->data == NULL && c->coded == NULL;
 }
 
+/* Which part of a column's chunk is to be read. */
+static void
+choose_pages(StblSource *s, int column, bool for_filter)
+{
+	StblColumnRead *read = &s->columns[column].read;
+	StblGroupPages *gp = s->pages;
+
+	read->pages = NULL;
+	if (gp == NULL)
+		return;
+	if (for_filter)
+		read->is_needed = stbl_pages_of_stretches(gp, column);
+	else
+		read->is_needed = stbl_pages_of_rows(gp, column, s->first_row, s->selected, s->n_selected);
+	if (read->is_needed == NULL)
+		return;
+	read->pages = &gp->pages[column];
+	read->first_row = s->first_row;
+	read->n_rows = s->n_rows;
+}
+
 /* Loads the columns of the row group that the filter tests, or that the caller wants. */
 static void
 load_columns(StblSource *s, bool for_filter)
@@ -523,6 +581,7 @@ load_columns(StblSource *s, bool for_filter)
 		if (!is_due(c, for_filter))
 			continue;
 		c->read.want_coded = !c->column->is_array && (c->takes_codes || !c->is_wanted);
+		choose_pages(s, i, for_filter);
 		reads[n++] = &c->read;
 	}
 	stbl_superfile_read(s->sf, s->row_group, n, reads);
@@ -532,6 +591,8 @@ load_columns(StblSource *s, bool for_filter)
 
 		if (!is_due(c, for_filter))
 			continue;
+		s->n_pages_read += c->read.n_pages_read;
+		s->n_pages_skipped += c->read.n_pages_skipped;
 		if (c->read.is_coded)
 		{
 			to_our_form(s, c, &c->read.coded.dict);
@@ -555,18 +616,24 @@ tested_column(void *arg, AttrNumber attnum)
 	return fc;
 }
 
-/* Rows of the block that are not hidden, ascending; their number. */
+/* Rows [row, end) of the block that are not hidden, ascending; their number. */
 static uint32
-live_rows(StblSource *s, uint32 *out)
+live_rows(StblSource *s, uint32 row, uint32 end, uint32 *out)
 {
-	roaring_uint32_iterator_t *it = roaring_create_iterator(s->hidden);
+	roaring_uint32_iterator_t *it;
 	uint32		n = 0;
-	uint32		row = 0;
 
-	roaring_move_uint32_iterator_equalorlarger(it, s->first_position);
-	while (row < s->n_rows)
+	if (s->hidden == NULL)
 	{
-		uint32		until = it->has_value ? Min(it->current_value - s->first_position, s->n_rows) : s->n_rows;
+		while (row < end)
+			out[n++] = row++;
+		return n;
+	}
+	it = roaring_create_iterator(s->hidden);
+	roaring_move_uint32_iterator_equalorlarger(it, s->first_position + row);
+	while (row < end)
+	{
+		uint32		until = it->has_value ? Min(it->current_value - s->first_position, end) : end;
 
 		while (row < until)
 			out[n++] = row++;
@@ -578,11 +645,26 @@ live_rows(StblSource *s, uint32 *out)
 	return n;
 }
 
+/* Those that are neither hidden nor ruled out by their page. */
+static uint32
+rows_in_question(StblSource *s, uint32 *out)
+{
+	const StblGroupPages *gp = s->pages;
+	uint32		n = 0;
+
+	if (gp == NULL || !gp->is_narrowed)
+		return live_rows(s, 0, s->n_rows, out);
+	for (int i = 0; i < gp->n_stretches; i++)
+		n += live_rows(s, gp->stretches[i].from - s->first_row, gp->stretches[i].to - s->first_row, out + n);
+	return n;
+}
+
 uint32
 stbl_source_select(StblSource *s)
 {
 	uint32	   *rows;
 	uint32		n = s->n_rows;
+	bool		has_gaps = s->hidden != NULL || (s->pages != NULL && s->pages->is_narrowed && s->pages->n_stretches > 1);
 
 	if (s->sf != NULL && !s->all_pass && s->filter != NULL)
 		load_columns(s, true);
@@ -597,14 +679,14 @@ stbl_source_select(StblSource *s)
 		s->rows_cap = n;
 	}
 	rows = s->rows;
-	if (s->hidden != NULL)
-		n = live_rows(s, rows);
+	if (has_gaps)
+		n = rows_in_question(s, rows);
 	s->n_selected = n;
 	if (s->filter != NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(s->group_cxt);
 
-		s->n_selected = stbl_filter_select(s->filter, tested_column, s, s->hidden != NULL ? rows : NULL, n, rows);
+		s->n_selected = stbl_filter_select(s->filter, tested_column, s, has_gaps ? rows : NULL, n, rows);
 		MemoryContextSwitchTo(old);
 		s->n_rows_removed += n - s->n_selected;
 		if (s->ahead != NULL && s->sf != NULL)
@@ -669,6 +751,8 @@ stbl_source_explain(StblSource *s, ExplainState *es)
 	if (s->descriptions != NIL)
 	{
 		ExplainPropertyInteger("Row Groups Skipped", NULL, s->n_row_groups_skipped, es);
+		ExplainPropertyInteger("Pages Read", NULL, s->n_pages_read, es);
+		ExplainPropertyInteger("Pages Skipped", NULL, s->n_pages_skipped, es);
 		ExplainPropertyInteger("Rows Removed by Storage Filter", NULL, s->n_rows_removed, es);
 	}
 	if (!s->is_counted)

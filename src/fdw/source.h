@@ -8,9 +8,10 @@
  * the transaction's own changes those with a lower command id.  So a scan
  * never meets what its own statement writes.
  *
- * Superfiles and row groups are passed over where statistics show that none
- * of their rows passes; the columns a filter tests are read first, the others
- * only where some row passed.
+ * Superfiles, row groups and pages are passed over where statistics show that
+ * none of their rows passes; the columns a filter tests are read first, the
+ * others only where some row passed.  So the vectors of a block have values
+ * only for the rows that are selected.
  */
 #ifndef STBL_SOURCE_H
 #define STBL_SOURCE_H
@@ -57,7 +58,9 @@ typedef struct StblSource
 	int64		n_superfiles_skipped;
 	int64		n_row_groups_read;
 	int64		n_row_groups_skipped;
-	int64		n_rows_removed;		/* by the filter, of the row groups read */
+	int64		n_pages_read;
+	int64		n_pages_skipped;	/* of columns of which others were read, or whose row group was passed over by them */
+	int64		n_rows_removed;		/* by the filter, of what was read */
 	int64		n_requests;		/* to storage; set by count_requests */
 	int64		n_bytes_read;
 	bool		is_counted;		/* all of these have the sums of all processes */
@@ -89,6 +92,11 @@ typedef struct StblSource
 	struct roaring_bitmap_s *hidden;
 	StblJson   *stats;			/* of the superfile being considered */
 	int			next_group;
+	int		   *leaves;			/* one a column: its leaf in the superfile at hand */
+	struct StblGroupPages *pages;	/* of the row group at hand (pages.h) */
+	uint32		first_row;		/* of the block in its row group */
+	int64		n_index_tries;	/* page indexes looked at, and of these those that narrowed a row group */
+	int64		n_index_uses;
 	uint32	   *rows;			/* what selected points to; kept from block to block */
 	uint32		rows_cap;
 	StblMem    *mem;			/* on cxt */

@@ -229,7 +229,8 @@ typedef struct StblPqPages
 
 /*
  * The two parts of a chunk's page index, from the bytes of its extents.  The
- * second adds statistics to what the first has given.
+ * first gives no pages where they do not add up to the chunk; the second adds
+ * statistics to them.
  */
 extern bool stbl_pq_parse_offset_index(StblMem *mem, const StblPqMeta *meta, int row_group, int leaf,
 									   const uint8_t *data, size_t len, StblPqPages *out, StblError *err);

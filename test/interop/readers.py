@@ -5,7 +5,7 @@ import duckdb
 import polars
 from deltalake import DeltaTable, QueryBuilder
 
-from expected import check, check_encoded, check_many, check_wider, columns, enc_columns, finish, lake, ok, pg
+from expected import check, check_encoded, check_many, check_paged, check_wider, columns, enc_columns, finish, lake, ok, paged_query, pg
 
 duck = duckdb.connect()
 duck.execute("SET TimeZone = 'UTC'")
@@ -50,16 +50,23 @@ enc_select = ", ".join('"%s"' % c for c in enc_columns)
 check_encoded("DuckDB", duck.execute(f"SELECT {enc_select} FROM delta_scan('{lake}/encoded') ORDER BY id").fetchall())
 check_encoded("delta-rs", delta_rs(f"{lake}/encoded", f"SELECT {enc_select} FROM t ORDER BY id"))
 check_encoded("Polars", polars.scan_delta(f"{lake}/encoded").sort("id").select(enc_columns).collect().rows())
+check_paged("DuckDB", lambda where: duck.execute(paged_query.format(f"delta_scan('{lake}/encoded')", where)).fetchone())
+check_paged("delta-rs", lambda where: delta_rs(f"{lake}/encoded", paged_query.format("t", where))[0])
+check_paged("Polars", lambda where: polars.SQLContext(t=polars.scan_delta(f"{lake}/encoded")).execute(paged_query.format("t", where)).collect().rows()[0])
 import pyarrow.parquet
 written = {}
+indexed = []
 for f in os.listdir(f"{lake}/encoded"):
     if f.endswith(".parquet"):
         group = pyarrow.parquet.ParquetFile(f"{lake}/encoded/{f}").metadata.row_group(0)
         for i in range(group.num_columns):
             c = group.column(i)
             written[c.path_in_schema.split(".")[0]] = set(c.encodings) | {c.compression}
+            indexed.append(c.has_offset_index and c.has_column_index)
 ok({"DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "RLE_DICTIONARY", "PLAIN", "ZSTD", "UNCOMPRESSED"} <= set().union(*written.values())
    and "DELTA_BINARY_PACKED" in written["id"] & written["i4"] & written["ts"] and "DELTA_LENGTH_BYTE_ARRAY" in written["t"], "... and they do occur", written)
+
+ok(indexed and all(indexed), "... and all of them have a page index", indexed)
 
 ok(DeltaTable(f"{lake}/plain").protocol().min_reader_version == 1, "a table that was only appended to asks for reader version 1")
 ok(DeltaTable(f"{lake}/plain").to_pyarrow_table().sort_by("id").to_pylist() == [{"id": 1, "t": "one"}, {"id": 2, "t": None}, {"id": 3, "t": "three"}], "... and readers without vectors read it")

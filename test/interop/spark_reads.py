@@ -2,7 +2,7 @@
 Our tables, read by Spark: every row, each version, the history.
 Slow to start: run by a flag.  Prints TAP.
 """
-from expected import check, check_encoded, check_many, check_wider, columns, enc_columns, finish, lake, ok, pg
+from expected import check, check_encoded, check_many, check_paged, check_wider, columns, enc_columns, finish, lake, ok, paged_query, pg
 from sparksession import spark
 
 
@@ -19,7 +19,9 @@ check_many("Spark", rows("sub/many", "count(*), sum(id), sum(k), sum(v), count(D
 check_encoded("Spark", rows("encoded", quoted(enc_columns)))
 spark.conf.set("spark.sql.parquet.enableVectorizedReader", "false")
 check_encoded("Spark, row by row", rows("encoded", quoted(enc_columns)))
+check_paged("Spark, row by row", lambda where: spark.sql(paged_query.format(f"delta.`{lake}/encoded`", where)).collect()[0])
 spark.conf.unset("spark.sql.parquet.enableVectorizedReader")
+check_paged("Spark", lambda where: spark.sql(paged_query.format(f"delta.`{lake}/encoded`", where)).collect()[0])
 check_wider("Spark", rows("wider", "id, t, n, `at`, tags"))
 
 # each version of a table, and what it held

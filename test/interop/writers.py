@@ -3,7 +3,7 @@ Files that pyarrow, DuckDB, Polars and delta-rs write, in every encoding,
 compression and page version they have, read by PostgreSQL: rows equal to
 those that were written.  Prints TAP.
 """
-import json, os, time
+import json, os, re, time
 
 import duckdb
 import polars
@@ -68,6 +68,33 @@ want = [str(sum(len(files) + 1 for r in rows if r["s"] == "word 3" and r["i4"] i
 ok(pg("SELECT count(*) FROM arrow WHERE s = 'word 3' AND i4 > 0") == [tuple(want)], "arrow: a filter over all its files")
 
 check_filters("arrow", rows, len(files) + 1)
+
+# a page index whose pages end at other rows in each column
+os.makedirs(f"{others}/paged")
+many = [{"id": i, "s": None if i % 11 == 3 else f"text {i // 40 % 50} " * (i % 9), "f": None if i % 13 == 5 else float("nan") if i == 7000 else i / 8, "l": None if i % 7 == 3 else [i, None, -i][:i % 4],
+         "t": f"{'long beginnings are cut ' * 4}{i:08}"} for i in range(20000)]
+of_paged = {"id": (pa.int32(), "integer"), "s": (pa.string(), "string"), "f": (pa.float64(), "double"), "l": (pa.list_(pa.int64()), {"type": "array", "elementType": "long", "containsNull": True}), "t": (pa.string(), "string")}
+for i, options in enumerate((dict(data_page_version="1.0"), dict(data_page_version="2.0", use_dictionary=False), dict(compression="zstd", data_page_version="2.0"))):
+    pq.write_table(pa.Table.from_pylist([dict(r, id=r["id"] + 20000 * i) for r in many], schema=pa.schema([(c, k[0]) for c, k in of_paged.items()])),
+                   f"{others}/paged/{i}.parquet", **{"write_page_index": True, "row_group_size": 15000, "data_page_size": 3000, "write_batch_size": 64, **options})
+log(f"{others}/paged", [f"{i}.parquet" for i in range(3)], of_paged)
+readable(others)
+pg("CREATE FOREIGN TABLE paged (id int, s text COLLATE \"C\", f float8, l bigint[], t text COLLATE \"C\") SERVER lake OPTIONS (path 'others/paged')")
+every = [dict(r, id=r["id"] + 20000 * i) for i in range(3) for r in many]
+is_nan = lambda v: v is not None and v != v
+beginning = "long beginnings are cut " * 4
+for where, test in (("id = 17000", lambda r: r["id"] == 17000), ("id BETWEEN 34990 AND 35005 OR id < 5", lambda r: 34990 <= r["id"] <= 35005 or r["id"] < 5),
+                    ("s = 'text 3 text 3 '", lambda r: r["s"] == "text 3 text 3 "), ("s IS NULL AND id < 2000", lambda r: r["s"] is None and r["id"] < 2000),
+                    ("f > 2490", lambda r: r["f"] is not None and (is_nan(r["f"]) or r["f"] > 2490)), ("f = 'NaN'", lambda r: is_nan(r["f"])), ("f < 3", lambda r: r["f"] is not None and r["f"] < 3),
+                    (f"t > '{beginning}00019995'", lambda r: r["t"] > f"{beginning}00019995"), (f"t = '{beginning}00000077'", lambda r: r["t"] == f"{beginning}00000077"),
+                    (f"t < '{beginning}' OR f IS NULL AND id BETWEEN 100 AND 300", lambda r: r["f"] is None and 100 <= r["id"] <= 300)):
+    got = pg(f"SELECT id, coalesce(s, '~'), coalesce(f::text, '~'), coalesce('[' || array_to_string(l, ',', '~') || ']', '~'), t FROM paged WHERE {where} ORDER BY id")
+    want = [(str(r["id"]), "~" if r["s"] is None else r["s"], "~" if r["f"] is None else "NaN" if is_nan(r["f"]) else f"{r['f']:.15g}",
+             "~" if r["l"] is None else "[" + ",".join("~" if x is None else str(x) for x in r["l"]) + "]", r["t"]) for r in every if test(r)]
+    ok(got == want and want, f"paged: {where}", [(a, b) for a, b in zip(got, want) if a != b][:3] or (len(got), len(want)))
+plan = "\n".join(r[0] for r in pg("EXPLAIN (ANALYZE, COSTS off) SELECT * FROM paged WHERE id = 17000"))
+pages = {k: int(re.search(rf"Pages {k}: (\d+)", plan).group(1)) for k in ("Read", "Skipped")}
+ok(0 < pages["Read"] < pages["Skipped"] and pages["Skipped"] > 10, f"paged: of its pages few are read ({pages})", plan)
 
 # binaries of a fixed length, which Delta has no type for but binary
 os.makedirs(f"{others}/fixed")

@@ -439,3 +439,30 @@ stbl_superfile_read(StblSuperfile *sf, int row_group, int n, StblColumnRead *con
 	(void) stbl_superfile_release(sf, 0);
 	pfree(ranges);
 }
+
+/* ---- forms ---- */
+
+/* Timestamps in another unit than microseconds become such, rounded down. */
+static void
+to_microseconds(const StblPqNode *node, StblVec *vec)
+{
+	int64	   *v = (int64 *) vec->values;
+
+	if (node->logical == STBL_PQL_TIMESTAMP_MS)
+		for (size_t i = 0; i < vec->n; i++)
+		{
+			if (__builtin_mul_overflow(v[i], 1000, &v[i]))
+				ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+		}
+	else if (node->logical == STBL_PQL_TIMESTAMP_NS)
+		for (size_t i = 0; i < vec->n; i++)
+			v[i] = v[i] / 1000 - (v[i] % 1000 < 0);
+}
+
+void
+stbl_superfile_to_our_form(const StblSuperfile *sf, int leaf, StblTypeKind kind, StblVec *vec)
+{
+	to_microseconds(&sf->meta->schema.nodes[sf->meta->schema.leaf_nodes[leaf]], vec);
+	if (vec->kind == STBL_VEC_FIXED && kind == STBL_BINARY)
+		stbl_vec_to_bytes(vec);
+}

@@ -109,6 +109,9 @@ typedef struct StblColumnRead
 /* Reads n columns of a row group; all requests are in flight at once. */
 extern void stbl_superfile_read(StblSuperfile *sf, int row_group, int n, StblColumnRead *const *columns);
 
+/* Makes what others write in another form than ours ours: times in microseconds, binaries of a fixed length as of any. */
+extern void stbl_superfile_to_our_form(const StblSuperfile *sf, int leaf, StblTypeKind kind, StblVec *vec);
+
 /* Raises err about a superfile, naming it. */
 extern void stbl_superfile_throw(const StblSuperfile *sf, const StblError *err) __attribute__((noreturn));
 

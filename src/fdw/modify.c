@@ -15,6 +15,7 @@
 #include "utils/rel.h"
 
 #include "common/compat.h"
+#include "fdw/carry.h"
 #include "fdw/fdw.h"
 
 typedef struct StblModify
@@ -26,7 +27,12 @@ typedef struct StblModify
 	int			n_columns;
 	StblColumn *columns;
 	const StblSchema *schema;	/* rows are written in */
-	int		   *field_columns;	/* for each field of it the column, -1: NULL */
+	int		   *field_columns;	/* for each field of it the column, -1: */
+	int		   *field_carried;	/* which of the carried ones an UPDATE takes, -1: NULL */
+	StblCarry  *carry;			/* or NULL */
+	int			n_carried;
+	const StblField **carried;	/* stored fields that the foreign table lacks */
+	const StblField *required;	/* one of them that is not null */
 	MemoryContext cxt;			/* of the statement */
 	AttrNumber	ctid_attno;
 	AttrNumber	wholerow_attno;
@@ -40,8 +46,14 @@ map_fields(StblModify *m)
 {
 	m->schema = stbl_txn_schema(m->tt);
 	m->field_columns = MemoryContextAlloc(m->cxt, sizeof(int) * (m->schema->n_fields + 1));
+	m->field_carried = MemoryContextAlloc(m->cxt, sizeof(int) * (m->schema->n_fields + 1));
 	for (int i = 0; i < m->schema->n_fields; i++)
-		m->field_columns[i] = -1;
+	{
+		m->field_columns[i] = m->field_carried[i] = -1;
+		for (int c = 0; c < m->n_carried; c++)
+			if (strcmp(m->carried[c]->name, m->schema->fields[i].name) == 0)
+				m->field_carried[i] = c;
+	}
 	for (int c = 0; c < m->n_columns; c++)
 	{
 		int			i = stbl_schema_find(m->schema, m->columns[c].field.name);
@@ -51,6 +63,29 @@ map_fields(StblModify *m)
 		stbl_column_match(&m->columns[c], &m->schema->fields[i], m->table->root, true);
 		m->field_columns[i] = c;
 	}
+}
+
+static void
+refuse_null(const StblModify *m, const StblField *field)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NOT_NULL_VIOLATION),
+			 errmsg("column \"%s\" of the stored table \"%s\" is not null, and the foreign table has no such column",
+					field->name, m->table->root)));
+}
+
+/* What a row that is updated keeps of the columns that the foreign table lacks. */
+static void
+begin_carry(StblModify *m, StblSnapshot *snapshot, EState *estate)
+{
+	MemoryContext old;
+
+	if (m->n_carried == 0)
+		return;
+	old = MemoryContextSwitchTo(m->cxt);
+	m->carry = stbl_carry_begin(m->tt, snapshot, estate->es_snapshot->curcid, m->carried, m->n_carried);
+	MemoryContextSwitchTo(old);
+	map_fields(m);
 }
 
 /*
@@ -74,20 +109,17 @@ begin_write(StblModify *m, StblSnapshot *snapshot, CmdType operation)
 	stbl_txn_begin_write(m->tt, stored, &lacking);
 	map_fields(m);
 	schema = m->schema;
-	for (int i = 0; operation == CMD_UPDATE && i < schema->n_fields; i++)
-		if (m->field_columns[i] < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-					 errmsg("cannot update table \"%s\" through a foreign table without its column \"%s\"",
-							m->table->root, schema->fields[i].name),
-					 errdetail("The new row would lose the column's value."),
-					 errhint("Declare the foreign table with all stored columns.")));
+	m->carried = palloc(sizeof(StblField *) * (schema->n_fields + 1));
 	for (int i = 0; i < schema->n_fields; i++)
-		if (m->field_columns[i] < 0 && !schema->fields[i].nullable)
-			ereport(ERROR,
-					(errcode(ERRCODE_NOT_NULL_VIOLATION),
-					 errmsg("column \"%s\" of the stored table \"%s\" is not null, and the foreign table has no such column",
-							schema->fields[i].name, m->table->root)));
+	{
+		if (m->field_columns[i] >= 0)
+			continue;
+		m->carried[m->n_carried++] = &schema->fields[i];
+		if (!schema->fields[i].nullable)
+			m->required = &schema->fields[i];
+	}
+	if (operation != CMD_UPDATE && m->required != NULL)
+		refuse_null(m, m->required);
 }
 
 /*
@@ -138,6 +170,8 @@ begin_modify(EState *estate, ResultRelInfo *rinfo, CmdType operation)
 	m->row_cxt = AllocSetContextCreate(estate->es_query_cxt, "supertable modify row", ALLOCSET_DEFAULT_SIZES);
 	if (operation != CMD_DELETE)
 		begin_write(m, snapshot, operation);
+	if (operation == CMD_UPDATE)
+		begin_carry(m, snapshot, estate);
 	m->cid = estate->es_plannedstmt != NULL ? estate->es_output_cid : GetCurrentCommandId(true);
 	rinfo->ri_FdwState = m;
 	return m;
@@ -187,8 +221,9 @@ check_constraints(StblModify *m, EState *estate, ResultRelInfo *rinfo, TupleTabl
 		(void) ExecPartitionCheck(rinfo, slot, estate, true);
 }
 
+/* carry: it has been sought out, and gives the columns that the slot lacks; else they are NULL. */
 static void
-record_row(StblModify *m, TupleTableSlot *slot)
+record_row(StblModify *m, TupleTableSlot *slot, StblCarry *carry)
 {
 	const StblSchema *schema;
 	StblColVec **cols;
@@ -205,7 +240,9 @@ record_row(StblModify *m, TupleTableSlot *slot)
 	{
 		int			c = m->field_columns[i];
 
-		if (c < 0)
+		if (c < 0 && carry != NULL && m->field_carried[i] >= 0)
+			stbl_carry_append(carry, m->field_carried[i], cols[i]);
+		else if (c < 0)
 			stbl_colvec_null(cols[i]);
 		else
 		{
@@ -224,8 +261,11 @@ supertableExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot
 {
 	StblModify *m = rinfo->ri_FdwState;
 
+	/* a row that an UPDATE moves to a relation it updates as well */
+	if (m->required != NULL)
+		refuse_null(m, m->required);
 	check_constraints(m, estate, rinfo, slot);
-	record_row(m, slot);
+	record_row(m, slot, NULL);
 	return slot;
 }
 
@@ -241,7 +281,11 @@ delete_row(StblModify *m, TupleTableSlot *plan_slot)
 	if (isnull)
 		elog(ERROR, "ctid is NULL");
 	stbl_address_unpack((ItemPointer) DatumGetPointer(datum), &file_no, &position);
-	return stbl_txn_delete(m->tt, file_no, position, m->cid);
+	if (!stbl_txn_delete(m->tt, file_no, position, m->cid))
+		return false;
+	if (m->carry != NULL)
+		stbl_carry_seek(m->carry, file_no, position);
+	return true;
 }
 
 static TupleTableSlot *
@@ -252,7 +296,7 @@ supertableExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot
 	check_constraints(m, estate, rinfo, slot);
 	if (!delete_row(m, plan_slot))
 		return NULL;
-	record_row(m, slot);
+	record_row(m, slot, m->carry);
 	return slot;
 }
 
@@ -289,6 +333,10 @@ supertableExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot
 static void
 supertableEndForeignModify(EState *estate, ResultRelInfo *rinfo)
 {
+	StblModify *m = rinfo->ri_FdwState;
+
+	if (m != NULL && m->carry != NULL)
+		stbl_carry_end(m->carry);
 	rinfo->ri_FdwState = NULL;
 }
 

@@ -510,33 +510,6 @@ stbl_source_advance(StblSource *s)
 
 /* ---- loading ---- */
 
-/* Timestamps in another unit than microseconds become such, rounded down. */
-static void
-to_microseconds(StblSource *s, const StblColumnRead *read, StblVec *vec)
-{
-	const StblPqNode *node = &s->sf->meta->schema.nodes[s->sf->meta->schema.leaf_nodes[read->leaf]];
-	int64	   *v = (int64 *) vec->values;
-
-	if (node->logical == STBL_PQL_TIMESTAMP_MS)
-		for (size_t i = 0; i < vec->n; i++)
-		{
-			if (__builtin_mul_overflow(v[i], 1000, &v[i]))
-				ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-		}
-	else if (node->logical == STBL_PQL_TIMESTAMP_NS)
-		for (size_t i = 0; i < vec->n; i++)
-			v[i] = v[i] / 1000 - (v[i] % 1000 < 0);
-}
-
-/* What others write in another form than ours becomes ours. */
-static void
-to_our_form(StblSource *s, const StblSourceColumn *c, StblVec *vec)
-{
-	to_microseconds(s, &c->read, vec);
-	if (vec->kind == STBL_VEC_FIXED && c->column->field.kind == STBL_BINARY)
-		stbl_vec_to_bytes(vec);
-}
-
 static bool
 is_due(const StblSourceColumn *c, bool for_filter)
 {
@@ -595,12 +568,12 @@ load_columns(StblSource *s, bool for_filter)
 		s->n_pages_skipped += c->read.n_pages_skipped;
 		if (c->read.is_coded)
 		{
-			to_our_form(s, c, &c->read.coded.dict);
+			stbl_superfile_to_our_form(s->sf, c->read.leaf, c->column->field.kind, &c->read.coded.dict);
 			c->coded = &c->read.coded;
 		}
 		else
 		{
-			to_our_form(s, c, &c->read.vec.elem);
+			stbl_superfile_to_our_form(s->sf, c->read.leaf, c->column->field.kind, &c->read.vec.elem);
 			c->data = &c->read.vec;
 		}
 	}

@@ -144,6 +144,14 @@ stbl_txn_file_no(StblTxnTable *tt, const StblFile *file)
 	return f->no;
 }
 
+const char *
+stbl_txn_file_path(const StblTxnTable *tt, uint32 file_no)
+{
+	if (file_no >= (uint32) tt->n_files)
+		elog(ERROR, "no superfile has the number %u in this transaction", file_no);
+	return tt->files[file_no]->path;
+}
+
 StblTxnFile *
 stbl_txn_new_own_file(StblTxnTable *tt)
 {

@@ -70,6 +70,7 @@ extern void stbl_check_writer_protocol(StblTable *table, StblSnapshot *snapshot)
  * this transaction; the same number for the same path.
  */
 extern uint32_t stbl_txn_file_no(StblTxnTable *tt, const StblFile *file);
+extern const char *stbl_txn_file_path(const StblTxnTable *tt, uint32_t file_no);
 
 /* Row address to and from the 48 bits of an ItemPointer. */
 #define STBL_MAX_FILE_NO ((1U << 18) - 1)

@@ -106,6 +106,19 @@ UPDATE cp SET k = 3, id = 5 WHERE id = 4;
 \set VERBOSITY terse
 SELECT * FROM cpm;
 
+-- decimals that a superfile has in a narrower form than its table
+CREATE FOREIGN TABLE cd (id int, n numeric(9,2), an numeric(9,2)[], n18 numeric(9,3)) SERVER lake OPTIONS (path 'carry_decimal');
+INSERT INTO cd VALUES (1, 1.5, '{-1.25,NULL}', 0.001), (2, -9999999.99, '{}', -999999.999), (3, NULL, NULL, NULL);
+\! sed -i 's/decimal(9,2)/decimal(20,2)/g; s/decimal(9,3)/decimal(18,3)/' "$PG_ABS_BUILDDIR"/lake/carry_decimal/_delta_log/00000000000000000000.json
+\c -
+\set VERBOSITY terse
+DROP FOREIGN TABLE cd;
+CREATE FOREIGN TABLE cd (id int, n numeric(20,2), an numeric(20,2)[], n18 numeric(18,3)) SERVER lake OPTIONS (path 'carry_decimal');
+CREATE FOREIGN TABLE cd_narrow (id int) SERVER lake OPTIONS (path 'carry_decimal');
+UPDATE cd_narrow SET id = id + 10;
+SELECT * FROM cd ORDER BY id;
+
+DROP FOREIGN TABLE cd, cd_narrow;
 DROP TABLE cp;
 DROP VIEW differ;
 DROP FOREIGN TABLE cw, cn, cpw, cpm;

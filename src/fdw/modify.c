@@ -337,6 +337,8 @@ supertableEndForeignModify(EState *estate, ResultRelInfo *rinfo)
 
 	if (m != NULL && m->carry != NULL)
 		stbl_carry_end(m->carry);
+	if (m != NULL)
+		stbl_txn_end_write(m->tt);
 	rinfo->ri_FdwState = NULL;
 }
 

@@ -436,28 +436,6 @@ stbl_txn_ensure_document(StblTxnTable *tt)
 	MemoryContextSwitchTo(old);
 }
 
-static void
-hash_file(StblTxnTable *tt, StblTxnFile *f)
-{
-	if (f->hash[0] == '\0')
-		stbl_sha256_hex(stbl_rows_image(tt, f), f->size, f->hash);
-}
-
-void
-stbl_txn_upload(StblTxnTable *tt, StblTxnFile *f)
-{
-	StblCall   *call;
-
-	stbl_txn_ensure_document(tt);
-	hash_file(tt, f);
-	call = stbl_store_put_new(tt->table->store, stbl_table_key(tt->table, f->path),
-							  stbl_rows_image(tt, f), f->size, 0);
-	stbl_await_ok(call);
-	stbl_call_free(call);
-	f->uploaded = true;
-	stbl_rows_free_image(tt, f);
-}
-
 static bool
 file_has_live_rows(StblTxnFile *f)
 {
@@ -490,7 +468,7 @@ send_superfiles(StblTxnTable *tt)
 	{
 		StblTxnFile *f = tt->files[i];
 
-		if (!f->is_own || f->uploaded || f->n_encoded == 0 || !file_has_live_rows(f))
+		if (!f->is_own || f->uploaded || f->upload != NULL || f->n_encoded == 0 || !file_has_live_rows(f))
 			continue;
 		stbl_rows_seal(tt, f);
 		tt->uploads = lappend(tt->uploads,
@@ -517,7 +495,7 @@ describe_superfiles(StblTxnTable *tt, StblMem *mem, bool with_hash)
 		if (!f->is_own || !f->sealed || !file_has_live_rows(f))
 			continue;
 		if (with_hash && !f->uploaded)
-			hash_file(tt, f);
+			stbl_txn_hash_file(tt, f);
 		out->path = f->path;
 		out->bytes = f->size;
 		out->n_rows = f->n_rows;
@@ -656,6 +634,7 @@ await_uploads(StblTxnTable *tt)
 {
 	ListCell   *lc;
 
+	stbl_txn_finish_uploads(tt);
 	foreach(lc, tt->uploads)
 	{
 		int64		time_us;

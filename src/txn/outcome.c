@@ -107,6 +107,7 @@ stbl_txn_abort(void)
 		SettleArg	arg;
 		StblError	err;
 
+		stbl_txn_cancel_uploads(tt);
 		if (!tt->doc_sent)
 			continue;
 		memset(&arg, 0, sizeof(arg));

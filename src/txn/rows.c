@@ -3,7 +3,7 @@
  *
  * Rows arrive in a batch of column vectors, the tail of the open superfile.
  * A full batch becomes a row group of its image; an image of full size is
- * sealed and sent at once.  A scan pins the batch, so a batch that is
+ * sealed and sent at once (upload.c).  A scan pins the batch, so a batch that is
  * encoded while somebody reads it stays as it is, and the rows after it go
  * into a new one.  A scan that meets encoded row groups first seals their
  * superfile.  Sealed images that were not sent stay where they are until the
@@ -33,6 +33,9 @@ int			stbl_row_group_rows = 131072;
 int			stbl_compression = STBL_PQ_ZSTD;
 int			stbl_compression_level = 1;
 int			stbl_superfile_kb = 128 * 1024;
+
+/* Every so many rows of a load what is under way to storage is moved on. */
+#define PUSH_ROWS 256
 
 void
 stbl_rows_init(StblTxnTable *tt)
@@ -414,6 +417,8 @@ stbl_txn_row_done(StblTxnTable *tt, CommandId cid)
 	tt->batch->n_rows++;
 	f->n_rows++;
 	tt->next_seq++;
+	if (tt->sent_files != NIL && f->n_rows % PUSH_ROWS == 0)
+		stbl_txn_push_uploads(tt);
 	if (!batch_is_full(tt->batch))
 		return;
 	stbl_rows_flush(tt, false);
@@ -546,6 +551,7 @@ stbl_rows_free_image(StblTxnTable *tt, StblTxnFile *f)
 void
 stbl_rows_free(StblTxnTable *tt)
 {
+	stbl_txn_cancel_uploads(tt);
 	for (int i = 0; i < tt->n_files; i++)
 		spool_free(&tt->files[i]->spool, false);
 }
@@ -653,6 +659,7 @@ stbl_txn_own_parts(StblTxnTable *tt, CommandId curcid, int *n_parts)
 	StblOwnPart *parts;
 	int			n = 0;
 
+	stbl_txn_finish_uploads(tt);
 	if (tt->open != NULL && tt->open->n_encoded > 0)
 	{
 		StblTxnFile *f = tt->open;

@@ -121,6 +121,9 @@ extern const StblSchema *stbl_txn_schema(const StblTxnTable *tt);	/* NULL before
 extern StblColVec **stbl_txn_new_row(StblTxnTable *tt);
 extern void stbl_txn_row_done(StblTxnTable *tt, unsigned int cid);
 
+/* A statement has written its last row. */
+extern void stbl_txn_end_write(StblTxnTable *tt);
+
 /* A part of the transaction's own rows, for a scan. */
 typedef struct StblOwnPart
 {

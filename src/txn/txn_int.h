@@ -54,6 +54,7 @@ typedef struct StblTxnFile
 	bool		is_own;
 	bool		sealed;			/* footer written */
 	bool		uploaded;
+	StblCall   *upload;			/* under way, NULL: not */
 	char		uuid[37];
 	const StblSchema *schema;	/* its rows are written in */
 	const StblPqSchema *pq;
@@ -166,6 +167,7 @@ struct StblTxnTable
 	bool		prepared_sent;
 	char		dv_uuid[37];	/* of the commit's vector file */
 	StblBuf		dv_file;
+	List	   *sent_files;		/* StblTxnFile * whose upload is under way, oldest first */
 	List	   *uploads;		/* StblCall *: what the commit waits for */
 	int64		oldest_upload_us;	/* of those, by the storage's clock; 0: none yet */
 };
@@ -209,10 +211,16 @@ extern void stbl_txn_throw_replaced(StblTxnTable *tt) __attribute__((noreturn));
 /* cached.c */
 extern void stbl_txn_verify(StblTxnTable *tt);	/* after a refresh */
 
+/* upload.c */
+extern void stbl_txn_hash_file(StblTxnTable *tt, StblTxnFile *f);
+extern void stbl_txn_upload(StblTxnTable *tt, StblTxnFile *f);	/* a sealed superfile, while statements run */
+extern void stbl_txn_push_uploads(StblTxnTable *tt);
+extern void stbl_txn_finish_uploads(StblTxnTable *tt);
+extern void stbl_txn_cancel_uploads(StblTxnTable *tt);
+
 /* commit.c */
 extern bool stbl_txn_schema_fits(StblTxnTable *tt, const StblSchema *stored, StblError *err);
 extern void stbl_txn_ensure_document(StblTxnTable *tt);
-extern void stbl_txn_upload(StblTxnTable *tt, StblTxnFile *f);
 extern bool stbl_txn_precommit(bool one_phase_allowed); /* true: decided by one-phase, interrupts are held */
 extern void stbl_txn_postcommit(void);
 extern void stbl_txn_abort(void);

@@ -57,6 +57,14 @@ at_most(3, 'one-phase DELETE with a vector file', $insert, 'DELETE FROM vectors 
 like(read_file($log), qr/PUT_NEW vectors\/deletion_vector/, '... which it has');
 at_most(5, 'two-phase DELETE with a vector file', $insert, 'BEGIN; DELETE FROM vectors WHERE id::bigint * id % 13 = 4; COMMIT');
 
+# Superfiles of a load: four at a time.
+my $load = "INSERT INTO l SELECT i, md5(i::text) FROM generate_series(1, 20000) i";
+sql($node, "CREATE FOREIGN TABLE l (id int, v text) SERVER counted OPTIONS (path 'l'); INSERT INTO l VALUES (0, '')");
+at_most(12, 'load of twenty superfiles', "SET supertable.row_group_rows = 1000; SET supertable.superfile_size = '1kB'; INSERT INTO l VALUES (-1, '')", $load);
+my $files = () = read_file($log) =~ / PUT_NEW l\/seg-/g;
+cmp_ok($files, '>=', 20, "... which it has: $files");
+is(sql($node, 'SELECT count(*), sum(id), count(DISTINCT v) FROM l WHERE id > 0'), '20000|200010000|20000', '... all rows are there');
+
 # An INSERT that did not look when it began finds at pre-commit what others have done since.
 my $psql = "psql -qX -d '" . $node->connstr('postgres') . "'";
 sub behind

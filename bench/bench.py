@@ -437,6 +437,18 @@ def part_files():
     drop_foreign("many")
 
 
+# ---- a store that is far away ----
+
+def part_latency():
+    import remote
+    remote.part_latency(sys.modules[__name__])
+
+
+def part_throughput():
+    import remote
+    remote.part_throughput(sys.modules[__name__])
+
+
 def header():
     cpu = next((l.split(":", 1)[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
     note(f"{cpu}, {os.cpu_count()} cores, Linux {platform.release()}, {datetime.date.today()}")
@@ -451,7 +463,7 @@ def header():
     line("what", "ours", "theirs", "ratio", "target", "verdict")
 
 
-parts = ["load", "select", "duckdb", "size", "parallel", "dml", "infino", "commits", "recovery", "files"]
+parts = ["load", "select", "duckdb", "size", "parallel", "dml", "infino", "commits", "recovery", "files", "latency", "throughput"]
 header()
 for part in parts:
     if not only or part in only:

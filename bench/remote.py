@@ -222,7 +222,7 @@ def curl(r, n, arguments):
     with open(config, "w") as f:
         f.write("\n".join(arguments))
     p = subprocess.run(["curl", "-s", "-S", "-f", "--parallel", "--parallel-immediate", "--parallel-max", str(n), "--aws-sigv4", "aws:amz:us-east-1:s3",
-                        "--user", f"{ACCESS}:{SECRET}", "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", "-H", "Expect:", "-K", config],
+                        "--user", f"{ACCESS}:{SECRET}", "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", "-K", config],
                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if p.returncode != 0:
         raise SystemExit(f"curl: {p.stderr[:500]}")

@@ -93,6 +93,14 @@ struct StblObjectKind
 	const StblMeaning *meanings;
 
 	/*
+	 * The code of an object that is missing; NULL: a 404 alone says so.
+	 * Where there is one, a 404 with another is an error, and so is one
+	 * without that has a body: a table would look empty for want of rights,
+	 * or where something else answers.
+	 */
+	const char *missing;
+
+	/*
 	 * What an error's message tells more, "" for nothing; it may also correct
 	 * what the error means.  May be NULL.
 	 */

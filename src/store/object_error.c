@@ -140,6 +140,26 @@ meaning_of_status(int status, StblOp op)
 	return m;
 }
 
+/* Whether a 404 speaks of the object. */
+static StblMeaning
+meaning_of_missing(const StblRequest *req, const char *code, const char *missing)
+{
+	StblMeaning m = meaning_of_status(404, req->op);
+
+	if (code[0] != '\0' && strcmp(code, missing) != 0)
+	{
+		m.status = STBL_ST_FAILED;
+		m.advice = "it is not the object that is missing: look at the server's options and the user mapping";
+	}
+	else if (code[0] == '\0' && (req->op == STBL_OP_GET || (req->op == STBL_OP_GET_RANGE && req->length > 0)))
+	{
+		m.status = STBL_ST_FAILED;
+		m.kind = STBL_ERR_PROTOCOL;
+		m.advice = "this is no store of this kind: look at the option endpoint of the server";
+	}
+	return m;
+}
+
 void
 stbl_object_judge(StblRequest *req, const StblHttpRequest *http, const StblObjectStore *store)
 {
@@ -156,6 +176,8 @@ stbl_object_judge(StblRequest *req, const StblHttpRequest *http, const StblObjec
 	for (const StblMeaning *known = store->kind->meanings; known->code != NULL; known++)
 		if (strcmp(err.code, known->code) == 0)
 			m = *known;
+	if (m.status == STBL_ST_NOT_FOUND && store->kind->missing != NULL)
+		m = meaning_of_missing(req, err.code, store->kind->missing);
 	/* a missing object is never the right content to replace */
 	if (m.status == STBL_ST_NOT_FOUND && req->op == STBL_OP_PUT_MATCH)
 		m.status = STBL_ST_PRECONDITION;

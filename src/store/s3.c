@@ -134,6 +134,7 @@ const StblObjectKind stbl_s3_kind = {
 	.max_put = (size_t) 5 << 30,	/* S3's own limit of a single PUT */
 	.prepare = prepare,
 	.meanings = stbl_s3_meanings,
+	.missing = "NoSuchKey",
 	.explain = stbl_s3_explain,
 	.redact = stbl_s3_redact,
 	.parse_list = stbl_s3_parse_list

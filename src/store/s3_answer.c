@@ -13,6 +13,7 @@ const StblMeaning stbl_s3_meanings[] = {
 	{"AllAccessDisabled", STBL_ST_FAILED, STBL_ERR_DENIED, NULL},
 	{"AccountProblem", STBL_ST_FAILED, STBL_ERR_DENIED, NULL},
 	{"InvalidAccessKeyId", STBL_ST_FAILED, STBL_ERR_AUTH, "correct access_key_id in the user mapping"},
+	{"XAdminUserNotFound", STBL_ST_FAILED, STBL_ERR_AUTH, "correct access_key_id in the user mapping"},	/* of Versity, with 404 */
 	{"SignatureDoesNotMatch", STBL_ST_FAILED, STBL_ERR_AUTH, "correct secret_access_key in the user mapping, or the option region of the server"},
 	{"ExpiredToken", STBL_ST_FAILED, STBL_ERR_AUTH, "the credentials have expired: put new ones into the user mapping"},
 	{"InvalidToken", STBL_ST_FAILED, STBL_ERR_AUTH, "correct session_token in the user mapping"},

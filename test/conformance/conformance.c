@@ -723,6 +723,7 @@ test_faults(const char *port, const char *tls_port, const char *ca_file)
 	OK(fault(at, "nobucket", STBL_OP_PUT_NEW, 5000, STBL_ST_FAILED, STBL_ERR_NOT_FOUND, "create the bucket"), "a missing bucket, to a write: 58P01");
 	OK(fault(at, "nobucket", STBL_OP_GET, 5000, STBL_ST_FAILED, STBL_ERR_NOT_FOUND, "create the bucket"), "to a read");
 	OK(fault(at, "nobucket", STBL_OP_LIST, 5000, STBL_ST_FAILED, STBL_ERR_NOT_FOUND, "create the bucket"), "to a listing");
+	OK(fault(at, "web404", STBL_OP_GET, 5000, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "endpoint"), "a 404 of what is no store is no missing object: 08P01");
 	OK(fault(at, "leak", STBL_OP_GET, 5000, STBL_ST_FAILED, STBL_ERR_AUTH, "***"), "L35: a store that repeats the secret");
 	OK(fault(at, "conflict", STBL_OP_PUT_NEW, 5000, STBL_ST_TRANSIENT, STBL_ERR_IO, "ConditionalRequestConflict"), "L40: a conflict is sent again");
 	OK(fault(at, "error500", STBL_OP_PUT_NEW, 5000, STBL_ST_UNKNOWN, STBL_ERR_IO, "500"), "an internal error of a write");

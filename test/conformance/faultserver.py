@@ -66,6 +66,7 @@ FIXED = {
     "conflict": error("409 Conflict", "ConditionalRequestConflict", "at the same time"),
     "error500": error("500 Internal Server Error", "InternalError", "we do not know"),
     "slowdown": error("503 Slow Down", "SlowDown", "too many", headers="Retry-After: 1\r\n"),
+    "web404": answer("404 Not Found", "<html><body>Nothing here</body></html>"),
     "nobucket": error("404 Not Found", "NoSuchBucket", "there is none"),
 }
 # after which the connection is closed

@@ -282,6 +282,11 @@ test_meanings(void)
 	OK(means(STBL_OP_HEAD, 404, "", STBL_ST_NOT_FOUND, STBL_ERR_NONE), "the same, told to a HEAD");
 	OK(means(STBL_OP_GET, 404, "NoSuchBucket", STBL_ST_FAILED, STBL_ERR_NOT_FOUND), "a missing bucket is another thing");
 	OK(strstr(judged.message, "create the bucket") != NULL, "and says what to do");
+	OK(means(STBL_OP_GET, 404, "SomethingElseNotFound", STBL_ST_FAILED, STBL_ERR_NOT_FOUND) && strstr(judged.message, "not the object") != NULL,
+	   "so is anything else: a table must not look empty for it");
+	OK(means(STBL_OP_GET, 404, "XAdminUserNotFound", STBL_ST_FAILED, STBL_ERR_AUTH), "an unknown key that one gateway answers with 404: 28000");
+	OK(means(STBL_OP_GET, 404, "", STBL_ST_FAILED, STBL_ERR_PROTOCOL) && means(STBL_OP_GET_RANGE, 404, "", STBL_ST_NOT_FOUND, STBL_ERR_NONE),
+	   "L35: a 404 of what is no store: 08P01");
 	OK(means(STBL_OP_PUT_MATCH, 404, "NoSuchKey", STBL_ST_PRECONDITION, STBL_ERR_NONE), "L40: a replacement of a missing object");
 	OK(means(STBL_OP_PUT_NEW, 412, "PreconditionFailed", STBL_ST_PRECONDITION, STBL_ERR_NONE), "an object that exists");
 	OK(means(STBL_OP_PUT_NEW, 409, "ConditionalRequestConflict", STBL_ST_TRANSIENT, STBL_ERR_IO), "L40: a 409 means \"send it again\", not \"exists\"");

@@ -14,11 +14,14 @@ use Test::More;
 use POSIX ();
 use Time::HiRes qw(time sleep);
 
-my $seconds = $ENV{STBL_LONG} ? 600 : 40;
+my $seconds = $ENV{STBL_LONG} ? 600 : on_s3() ? 60 : 40;
 my $workers = 8;
 my $node = new_node('storm', s3 => 1, plain => !on_s3(), conf => on_s3() ? "store_fault.error_rate = 0.02\n" : '');
-# a commit takes five round trips there, and the server its time for each
-my $at_least = on_s3() ? 100 : 500;
+# There a commit takes milliseconds for each of its round trips: fewer of them
+# come through, and more time is left between two kills.
+my $share = on_s3() ? 20 : 1;
+my ($kill_every, $restart_every) = on_s3() ? (2.5, 20) : (0.6, 8);
+my $at_least = 500 / $share;
 my $dir = lake_of($node) . '-out';
 mkdir $dir;
 srand(20261125);
@@ -46,12 +49,12 @@ my @psql = ('psql', '-XAtq', '-h', $node->host, '-p', $node->port, '-d', 'postgr
 
 sub worker
 {
-	my ($w, $until) = @_;
+	my ($w) = @_;
 	my $no = $w * 1_000_000_000;
 	srand(7 + $w);
 	my $own = sub { return 10 + $w * 20 + int(rand(20)); };
 	my $shared = sub { return int(rand(10)); };
-	while (time < $until)
+	while (!-e "$dir/enough")
 	{
 		my $script = "\\set VERBOSITY verbose\n";
 		for (1 .. 8)
@@ -100,28 +103,39 @@ sub worker
 	POSIX::_exit(0);
 }
 
+# Whether as many commits of each kind were acknowledged as are asked for below.
+sub is_enough
+{
+	my %n;
+	for my $f (glob "$dir/out.*") { /^ACK (\w+)/ && $n{$1}++ for split /\n/, read_file($f); }
+	my $sum = sub { my $s = 0; $s += $n{$_} // 0 for @_; return $s; };
+	return $sum->(qw(insert update)) >= $at_least && $sum->(qw(two fight)) >= $at_least &&
+	  $sum->('move') >= 20 / $share && $sum->('pile') >= 50 / $share;
+}
+
 my $until = time + $seconds;
 my @pids;
 for my $w (0 .. $workers - 1)
 {
 	my $pid = fork // die;
-	if ($pid == 0) { $SIG{PIPE} = 'IGNORE'; worker($w, $until); }
+	if ($pid == 0) { $SIG{PIPE} = 'IGNORE'; worker($w); }
 	push @pids, $pid;
 }
 
 my ($kills, $restarts, $store_kills) = (0, 0, 0);
 my $last_restart = time;
 my $last_store_kill = time;
-while (time < $until)
+# On a busy machine it goes on until there was enough of each, up to four minutes.
+while (time < $until || (time < $until + 240 && !is_enough()))
 {
-	sleep(0.6);
+	sleep($kill_every);
 	if ($ENV{STBL_S3_KILL} && time - $last_store_kill > 5)
 	{
 		system($ENV{STBL_S3_KILL}) == 0 or die 'the S3 server does not come back';
 		$store_kills++;
 		$last_store_kill = time;
 	}
-	if (time - $last_restart > 8)
+	if (time - $last_restart > $restart_every)
 	{
 		$node->stop('immediate');
 		$node->start;
@@ -134,6 +148,7 @@ while (time < $until)
 		stdout => \$out, stderr => \$err, on_error_die => 0);
 	$kills++ if $rc == 0 && $out =~ /^\d+$/ && kill('KILL', $out);
 }
+write_file("$dir/enough", '');
 waitpid $_, 0 for @pids;
 wait_up($node, 'any');
 
@@ -162,12 +177,13 @@ for my $w (0 .. $workers - 1)
 }
 my $one = ($count{insert} // 0) + ($count{update} // 0);
 my $two = ($count{two} // 0) + ($count{fight} // 0);
-note("$one one-phase commits, $two two-phase commits, " . ($count{read} // 0) . " reads, " . ($failed{'40001'} // 0) . " serialization failures, $kills kills, $restarts restarts");
+note("$one one-phase commits, $two two-phase commits, " . ($count{read} // 0) . " reads, " . ($failed{'40001'} // 0) . " serialization failures, $kills kills, $restarts restarts, $store_kills of the storage");
 print "# storm: $one one-phase commits, $two two-phase commits, " . ($failed{'40001'} // 0) . " 40001s, $kills kills, $restarts restarts, $store_kills of the storage; recovery: scanned $report[0], completed $report[1], rolled back $report[2]\n";
 
 cmp_ok($one, '>=', $at_least, "at least $at_least one-phase commits");
 cmp_ok($two, '>=', $at_least, "at least $at_least two-phase commits");
-cmp_ok($kills, '>=', 20, 'at least 20 kills');
+cmp_ok($kills, '>=', 20 / (on_s3() ? 2 : 1), 'sessions were killed');
+cmp_ok($store_kills, '>=', 5, 'the S3 server was killed, and came back') if $ENV{STBL_S3_KILL};
 my @rest = split /\|/, sql($node, "SELECT sum((g).n_state_docs), sum((g).n_superfiles), sum((g).n_tombstones), sum((g).n_log_versions) FROM (VALUES ('acc'::regclass), ('ledger')) v(t), LATERAL (SELECT supertable_gc(t, grace => '0', retention => '0') AS g OFFSET 0) x");
 $gone[$_] += $rest[$_] for 0 .. 3;
 print '# storm: ' . ($count{gc} // 0) . " gc: $gone[0] documents, $gone[1] superfiles, $gone[2] vectors, $gone[3] log versions\n";
@@ -191,7 +207,7 @@ my %in_side = map { $_ => 1 } split /\n/, sql($node, 'SELECT no FROM side');
 is(sql($node, 'SELECT count(*) - count(DISTINCT no) FROM side'), '0', 'G1-G3: no row that moved into a supertable is on both sides');
 my @unmoved = grep { $acked{$_} eq 'move' && !$in_side{$_} } keys %acked;
 is(scalar @unmoved, 0, '... and none is on neither') or diag("@unmoved");
-cmp_ok(sql($node, 'SELECT count(*) FROM side WHERE cold'), '>=', 20, 'at least 20 have moved');
+cmp_ok(sql($node, 'SELECT count(*) FROM side WHERE cold'), '>=', 20 / $share, 'some have moved');
 my %heir;
 my @forks = grep { $heir{ (split /\|/)[1] }++ } split /\n/, sql($node, 'SELECT no, previous FROM hpile');
 is(scalar @forks, 0, 'G4: of a TRUNCATE and another change of the same row one wins') or diag("@forks[0 .. ($#forks > 5 ? 5 : $#forks)]");
@@ -200,7 +216,7 @@ is(sql($node, 'SELECT no FROM pile'), sql($node, 'SELECT coalesce((SELECT no FRO
 my %in_pile = map { $_ => 1 } split /\n/, sql($node, 'SELECT no FROM hpile');
 my @unpiled = grep { $acked{$_} eq 'pile' && !$in_pile{$_} } keys %acked;
 is(scalar @unpiled, 0, 'no acknowledged one is lost') or diag("@unpiled");
-cmp_ok($count{pile} // 0, '>=', 50, 'at least 50 of these');
+cmp_ok($count{pile} // 0, '>=', 50 / $share, '... of several');
 my @ghosts = grep { !$begun{$_} } keys %in_ledger;
 is(scalar @ghosts, 0, 'G3: nothing that failed is visible') or diag("ghosts: @ghosts[0 .. ($#ghosts > 5 ? 5 : $#ghosts)]");
 my ($rc, undef, $err) = sql_err($node, 'UPDATE acc SET bal = bal; INSERT INTO ledger VALUES (-1)');

@@ -2,8 +2,8 @@
  * The driver of az:// urls.
  *
  * Each request is one of HTTP, in the service's version named below, signed
- * with the account's key, or sent with a shared access signature, which is a
- * part of the url and as secret as a key.
+ * with the account's key, or sent with a token, or with a shared access
+ * signature, which is a part of the url and as secret as a key.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,10 +98,25 @@ sign(StblExchange *x, const StblHeader *headers, int n)
 }
 
 static bool
+bear(StblExchange *x, const char *token)
+{
+	StblText	authorization = {0};
+	bool		ok;
+
+	stbl_text_printf(&authorization, "Bearer %s", token);
+	ok = !authorization.failed;
+	if (ok)
+		stbl_exchange_header(x, "authorization", authorization.data);
+	stbl_text_wipe(&authorization);
+	return ok;
+}
+
+static bool
 make_headers(StblExchange *x)
 {
 	const StblAzStore *s = (const StblAzStore *) x->store;
 	const StblRequest *req = x->req;
+	const StblCredentials *fetched = stbl_object_credentials(&s->base);
 	StblHeader	headers[STBL_OBJECT_MAX_HEADERS];
 	char		date[STBL_HTTP_DATE];
 	char		length[32];
@@ -126,6 +141,8 @@ make_headers(StblExchange *x)
 	}
 	for (int i = 0; i < n; i++)
 		stbl_exchange_header(x, headers[i].name, headers[i].value);
+	if (fetched != NULL)
+		return bear(x, fetched->token);
 	if (s->account_key == NULL)
 		return true;
 	/* the library writes it itself, the same */

@@ -6,7 +6,7 @@
 #include "store/az_int.h"
 #include "store/sharedkey.h"
 
-const char *const stbl_az_server_options[] = {"account_name", "endpoint", "url_style", "ca_file", "use_proxy", NULL};
+const char *const stbl_az_server_options[] = {"account_name", "endpoint", "url_style", "ca_file", "use_proxy", "credentials", NULL};
 const char *const stbl_az_user_options[] = {"account_key", "sas_token", NULL};
 
 static const char lower[] = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -65,7 +65,7 @@ parse_endpoint(StblAzStore *s, const StblOpening *o)
 
 /* Keeps the signature of a SAS, so that it can be found in a message. */
 static bool
-keep_signature(StblAzStore *s, const StblOpening *o)
+keep_signature(StblAzStore *s, const StblOpening *o, const char *where)
 {
 	const char *p = s->sas_token;
 
@@ -73,39 +73,72 @@ keep_signature(StblAzStore *s, const StblOpening *o)
 	{
 		p += strcspn(p, "&");
 		if (*p++ == '\0')
-			return stbl_opening_fail(o, STBL_ERR_AUTH, "option sas_token of the user mapping is no shared access signature: it has no sig=");
+			return stbl_opening_fail(o, STBL_ERR_AUTH, "%s is no shared access signature: it has no sig=", where);
 	}
 	s->sas_signature = strndup(p + 4, strcspn(p + 4, "&"));
 	s->sas_signature_sent = strndup(p + 4, strcspn(p + 4, "&"));
 	if (s->sas_signature == NULL || s->sas_signature_sent == NULL)
 		return stbl_opening_fail(o, STBL_ERR_MEMORY, "out of memory");
 	return stbl_uri_decode(s->sas_signature) ||
-		stbl_opening_fail(o, STBL_ERR_AUTH, "option sas_token of the user mapping is not encoded as it is in an url");
+		stbl_opening_fail(o, STBL_ERR_AUTH, "%s is not encoded as it is in an url", where);
 }
 
+/* A secret of the database server's environment; *out stays NULL where it is not there. */
+static bool
+copy_variable(const StblOpening *o, const char *name, char **out)
+{
+	const char *value = stbl_env(name);
+
+	if (value == NULL)
+		return true;
+	if (!stbl_is_header_value(value))
+		return stbl_opening_fail(o, STBL_ERR_AUTH, "variable %s holds blanks or other characters that no key has", name);
+	*out = strdup(value);
+	return *out != NULL || stbl_opening_fail(o, STBL_ERR_MEMORY, "out of memory");
+}
+
+/*
+ * Key or signature of the user mapping, else, if the server says so, of the
+ * environment, which may give tokens in their place.
+ */
 static bool
 copy_credentials(StblAzStore *s, const StblOpening *o)
 {
-	if (!stbl_opening_secret(o, "account_key", &s->account_key) || !stbl_opening_secret(o, "sas_token", &s->sas_token))
+	const char *key_name = "option account_key of the user mapping";
+	const char *sas_name = "option sas_token of the user mapping";
+	StblProviderConfig config = {.none = "AZURE_STORAGE_KEY and AZURE_STORAGE_SAS_TOKEN, nor as an application's or a managed identity"};
+	bool		from_environment;
+
+	if (!stbl_opening_environment(o, &from_environment) || !stbl_opening_secret(o, "account_key", &s->account_key) || !stbl_opening_secret(o, "sas_token", &s->sas_token))
 		return false;
 	if (s->account_key != NULL && s->sas_token != NULL)
 		return stbl_opening_fail(o, STBL_ERR_AUTH, "the user mapping is to have account_key or sas_token, not both");
+	if (from_environment && s->account_key == NULL && s->sas_token == NULL)
+	{
+		key_name = "variable AZURE_STORAGE_KEY";
+		sas_name = "variable AZURE_STORAGE_SAS_TOKEN";
+		if (!copy_variable(o, "AZURE_STORAGE_KEY", &s->account_key) ||
+			(s->account_key == NULL && !copy_variable(o, "AZURE_STORAGE_SAS_TOKEN", &s->sas_token)))
+			return false;
+		if (s->account_key == NULL && s->sas_token == NULL)
+			return stbl_opening_provider(o, &s->base, stbl_azure_sources, config) && stbl_opening_secrecy(o, &s->base);
+	}
 	if (s->account_key != NULL && !stbl_sharedkey_is_key(s->account_key))
-		return stbl_opening_fail(o, STBL_ERR_AUTH, "option account_key of the user mapping is no base64");
+		return stbl_opening_fail(o, STBL_ERR_AUTH, "%s is no base64", key_name);
 	if (s->sas_token == NULL)
 		return true;
 	if (s->sas_token[0] == '?')
 		memmove(s->sas_token, s->sas_token + 1, strlen(s->sas_token));
 	if (strpbrk(s->sas_token, "?#") != NULL)
-		return stbl_opening_fail(o, STBL_ERR_AUTH, "option sas_token of the user mapping is no shared access signature: it is what follows the ? of an url");
-	return keep_signature(s, o);
+		return stbl_opening_fail(o, STBL_ERR_AUTH, "%s is no shared access signature: it is what follows the ? of an url", sas_name);
+	return keep_signature(s, o, sas_name);
 }
 
 static bool
 configure(StblAzStore *s, const StblOpening *o)
 {
 	return stbl_opening_url(o, &s->base, "az", is_container, "az://container or az://container/folder", s->container, sizeof(s->container)) &&
-		parse_account(s, o) && parse_endpoint(s, o) && copy_credentials(s, o) && stbl_opening_connection(o, &s->base);
+		parse_account(s, o) && parse_endpoint(s, o) && stbl_opening_connection(o, &s->base) && copy_credentials(s, o);
 }
 
 static char *

@@ -29,7 +29,6 @@ wipe_credentials(StblCredentials *c)
 	wipe(&c->access_key_id);
 	wipe(&c->secret_access_key);
 	wipe(&c->session_token);
-	wipe(&c->sas_token);
 	wipe(&c->token);
 	c->expires_us = INT64_MAX;
 }
@@ -39,7 +38,6 @@ stbl_credentials_redact(const StblCredentials *c, char *message)
 {
 	stbl_redact(message, c->secret_access_key);
 	stbl_redact(message, c->session_token);
-	stbl_redact(message, c->sas_token);
 	stbl_redact(message, c->token);
 	stbl_redact(message, c->access_key_id);
 }

@@ -24,9 +24,8 @@
 typedef struct StblCredentials
 {
 	char	   *access_key_id;	/* each may be NULL */
-	char	   *secret_access_key;	/* also the account's key of Azure */
+	char	   *secret_access_key;
 	char	   *session_token;
-	char	   *sas_token;		/* of Azure */
 	char	   *token;			/* a bearer's */
 	int64_t		expires_us;		/* INT64_MAX: not told */
 } StblCredentials;

@@ -1,6 +1,7 @@
 /*
- * Credentials of Azure in the environment of the database server: variables,
- * workload identity or a client's secret, the managed identity of the machine.
+ * Tokens of Azure that the environment of the database server gives: as an
+ * application with a token of its platform or a secret, or as the managed
+ * identity of the machine.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,27 +17,6 @@
 #define RESOURCE "https://storage.azure.com/"
 #define ENTRA "Microsoft Entra ID"
 #define MANAGED "the managed identity"
-
-static StblCredsStep
-from_variables(StblProvider *p)
-{
-	const char *key = stbl_env("AZURE_STORAGE_KEY");
-	const char *sas = stbl_env("AZURE_STORAGE_SAS_TOKEN");
-
-	if (key == NULL)
-		key = stbl_env("AZURE_STORAGE_ACCOUNT_KEY");
-	if (key == NULL && sas == NULL)
-		return STBL_CREDS_NONE;
-	if ((key != NULL && !stbl_is_header_value(key)) || (sas != NULL && !stbl_is_header_value(sas)))
-		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_AUTH, "no credentials: AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN holds what no key has");
-	if (key != NULL)
-		p->fresh.secret_access_key = strdup(key);
-	else
-		p->fresh.sas_token = strdup(sas[0] == '?' ? sas + 1 : sas);
-	if (p->fresh.secret_access_key != NULL || p->fresh.sas_token != NULL)
-		return STBL_CREDS_DONE;
-	return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_MEMORY, "out of memory");
-}
 
 /* An application that proves itself by a token of its platform, or by a secret. */
 static StblCredsStep
@@ -135,4 +115,4 @@ from_instance(StblProvider *p)
 	return STBL_CREDS_SEND;
 }
 
-const StblCredentialSource stbl_azure_sources[] = {from_variables, from_application, from_app_service, from_instance, NULL};
+const StblCredentialSource stbl_azure_sources[] = {from_application, from_app_service, from_instance, NULL};

@@ -35,15 +35,6 @@ parse_endpoint(StblGsStore *s, const StblOpening *o)
 	return stbl_endpoint_parse(endpoint != NULL ? endpoint : OWN_ENDPOINT, &s->base.endpoint, o->message, o->message_size);
 }
 
-/* A token in clear text on the way is anybody's: it goes by https, or does not leave the machine. */
-static bool
-check_secrecy(const StblGsStore *s, const StblOpening *o)
-{
-	if ((s->access_token == NULL && s->base.provider == NULL) || s->base.endpoint.is_tls || stbl_endpoint_is_loopback(s->base.endpoint.host))
-		return true;
-	return stbl_opening_fail(o, STBL_ERR_INVALID, "a token is sent to an endpoint with https only, or to one of this machine");
-}
-
 /*
  * A token or a key of the user mapping, else what the server says: a key's
  * file, or the environment of the database server.
@@ -83,7 +74,8 @@ static bool
 configure(StblGsStore *s, const StblOpening *o)
 {
 	return stbl_opening_url(o, &s->base, "gs", is_bucket, "gs://bucket or gs://bucket/folder", s->bucket, sizeof(s->bucket)) &&
-		parse_endpoint(s, o) && stbl_opening_connection(o, &s->base) && find_credentials(s, o) && check_secrecy(s, o);
+		parse_endpoint(s, o) && stbl_opening_connection(o, &s->base) && find_credentials(s, o) &&
+		((s->access_token == NULL && s->base.provider == NULL) || stbl_opening_secrecy(o, &s->base));
 }
 
 void *

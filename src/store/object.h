@@ -193,6 +193,12 @@ extern bool stbl_opening_provider(const StblOpening *o, StblObjectStore *store, 
 								  StblProviderConfig config);
 
 /*
+ * A token in clear text on the way is anybody's: whether it goes by https, or
+ * does not leave the machine.
+ */
+extern bool stbl_opening_secrecy(const StblOpening *o, const StblObjectStore *store);
+
+/*
  * Splits "scheme://container/some/folder": the container's name is told by
  * its length, and the folder is copied to store->prefix.
  */

@@ -161,6 +161,13 @@ stbl_opening_provider(const StblOpening *o, StblObjectStore *store, const StblCr
 	return store->provider != NULL || stbl_opening_fail(o, STBL_ERR_MEMORY, "out of memory");
 }
 
+bool
+stbl_opening_secrecy(const StblOpening *o, const StblObjectStore *store)
+{
+	return store->endpoint.is_tls || stbl_endpoint_is_loopback(store->endpoint.host) ||
+		stbl_opening_fail(o, STBL_ERR_INVALID, "a token is sent to an endpoint with https only, or to one of this machine");
+}
+
 char *
 stbl_object_canonical(const StblObjectStore *store, const char *scheme, const char *container, const char *place)
 {

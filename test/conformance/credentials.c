@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "store/az.h"
 #include "store/credential.h"
 #include "store/endpoint.h"
 #include "store/gs.h"
@@ -100,15 +101,18 @@ static void *
 open_store(const StblStoreDriver *d, const char *url, const char *endpoint, const char *name, const char *value)
 {
 	StblStoreOption options[] = {{"endpoint", endpoint}, {"ca_file", ca_file}, {name, value}, {"credentials", "environment"}};
+	bool		is_azure = strncmp(url, "az:", 3) == 0;
 	char	   *canonical = NULL;
 	int			kind = 0;
 	char		message[512] = "";
 	bool		own = name != NULL && strncmp(name, "service", 7) == 0;
 	void	   *s;
 
-	if (name == NULL)
+	if (is_azure)
+		options[2] = (StblStoreOption) {"account_name", "theaccount"};
+	else if (name == NULL)
 		options[2] = options[3];
-	s = d->open(url, options, name == NULL || own ? 3 : 4, &canonical, &kind, message, sizeof(message));
+	s = d->open(url, options, !is_azure && (name == NULL || own) ? 3 : 4, &canonical, &kind, message, sizeof(message));
 	if (s == NULL)
 		printf("# %s\n", message);
 	free(canonical);
@@ -412,52 +416,39 @@ test_google(void)
 
 /* ---- Azure ---- */
 
-static bool
-azure(const char *token, const char *key, const char *word)
+static void *
+az(void)
 {
-	StblProviderConfig config = {.none = "the environment"};
-	StblProvider *p = stbl_provider_new(stbl_azure_sources, &config);
-	StblProviderState state;
-	const StblCredentials *c = &p->current;
-	bool		ok;
-
-	while ((state = stbl_provider_poll(p, stbl_object_now())) == STBL_PROVIDER_WAITING)
-		stbl_http_drive(100);
-	if (word != NULL)
-		ok = state == STBL_PROVIDER_FAILED && strstr(p->message, word) != NULL && !leaks(p->message);
-	else
-		ok = state == STBL_PROVIDER_READY &&
-			(token != NULL ? c->token != NULL && strcmp(c->token, token) == 0 : c->token == NULL) &&
-			(key == NULL || (c->secret_access_key != NULL && strcmp(c->secret_access_key, key) == 0) || (c->sas_token != NULL && strcmp(c->sas_token, key) == 0));
-	if (!ok)
-		printf("# state %d, %s\n", state, p->message);
-	stbl_provider_free(p);
-	return ok;
+	return open_store(&stbl_az_driver, "az://az-echo", plain, NULL, NULL);
 }
 
 static void
 test_azure(void)
 {
+	const StblStoreDriver *d = &stbl_az_driver;
+
 	clear_environment();
 	set("AZURE_POD_IDENTITY_AUTHORITY_HOST", "%s/", plain);
-	OK(azure("SECRET.azure-system", NULL, NULL), "the machine's managed identity");
+	OK(sends(d, az(), "Bearer SECRET.azure-system "), "the machine's managed identity");
 	set("AZURE_CLIENT_ID", "the-client");
-	OK(azure("SECRET.azure-the-client", NULL, NULL), "or the one that is named");
+	OK(sends(d, az(), "Bearer SECRET.azure-the-client "), "or the one that is named");
 	set("IDENTITY_ENDPOINT", "%s/app", plain);
 	set("IDENTITY_HEADER", "SECRET-identity");
-	OK(azure("SECRET.app", NULL, NULL), "an app's");
+	OK(sends(d, az(), "Bearer SECRET.app "), "an app's");
 	set("AZURE_TENANT_ID", "the-tenant");
 	set("AZURE_AUTHORITY_HOST", "%s/", plain);
 	set("AZURE_FEDERATED_TOKEN_FILE", "%s", make_file("federated", "SECRET-identity\n"));
-	OK(azure("SECRET.entra", NULL, NULL), "a workload's");
+	OK(sends(d, az(), "Bearer SECRET.entra "), "a workload's");
 	set("AZURE_CLIENT_SECRET", "SECRET-client");
-	OK(azure("SECRET.entra", NULL, NULL), "an application's secret");
+	OK(sends(d, az(), "Bearer SECRET.entra "), "an application's secret");
 	set("AZURE_CLIENT_SECRET", "SECRET-wrong");
-	OK(azure(NULL, NULL, "invalid_client, AADSTS7000215"), "a wrong one");
-	set("AZURE_STORAGE_SAS_TOKEN", "?sv=SECRET");
-	OK(azure(NULL, "sv=SECRET", NULL), "a shared access signature");
-	set("AZURE_STORAGE_KEY", "SECRETkey==");
-	OK(azure(NULL, "SECRETkey==", NULL), "an account's key");
+	OK(fails(d, az(), 5000, STBL_ST_FAILED, STBL_ERR_AUTH, "invalid_client, AADSTS7000215"), "a wrong one: 28000");
+	set("AZURE_STORAGE_SAS_TOKEN", "?sv=1&sig=SECRET");
+	OK(sends(d, az(), "none sv=1&sig=SECRET"), "a shared access signature");
+	set("AZURE_STORAGE_KEY", "U0VDUkVU");
+	OK(sends(d, az(), "SharedKey theaccount "), "an account's key");
+	set("AZURE_STORAGE_KEY", "SECRET key");
+	OK(az() == NULL, "what is none");
 }
 
 int

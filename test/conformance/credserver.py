@@ -148,6 +148,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif parts[0] == "s3-echo":
             credential = self.headers.get("Authorization", "none/").split("Credential=")[-1].split("/")[0]
             self.send(200, "%s %s" % (credential, self.headers.get("x-amz-security-token", "none")))
+        elif url.path.startswith("/theaccount/az-echo/"):
+            self.send(200, "%s %s" % (self.headers.get("Authorization", "none").split(":")[0], url.query))
         elif url.path.startswith("/storage/v1/b/gs-echo/"):
             self.send(200, self.headers.get("Authorization", "none"), x_goog_generation="1")
         elif parts[0] == "count":

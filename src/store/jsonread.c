@@ -9,6 +9,9 @@ void
 stbl_jsonread_init(StblJsonRead *r, const char *data, size_t len)
 {
 	memset(r, 0, sizeof(*r));
+	/* an answer without a body has no memory */
+	if (data == NULL)
+		data = "";
 	r->start = r->pos = data;
 	r->end = data + len;
 	r->is_first = true;

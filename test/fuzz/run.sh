@@ -44,10 +44,10 @@ clang $flags -fsanitize=address,undefined -o "$work/make_seeds" test/fuzz/seeds.
 one() {
 	local t=$1 dict="" more=""
 	[ "$t" != path ] || more=src/store/file_path.c
-	[ "$t" != answer ] || more="$(echo src/store/{text,xml,jsonread,jwt,sigv4,http,http_header,endpoint}.c src/store/{object,credential,s3,az,sharedkey,gs}*.c) -lcurl -lcrypto"
+	case $t in answer | service) more="$(echo src/store/{text,xml,jsonread,jwt,sigv4,http,http_header,endpoint}.c src/store/{object,credential,s3,az,sharedkey,gs}*.c) -lcurl -lcrypto" ;; esac
 	# shellcheck disable=SC2086
 	clang $flags -fsanitize=fuzzer,address,undefined -o "$work/fuzz_$t" "test/fuzz/target_$t.c" $more $objects $libs || return 1
-	case $t in statedoc | guard | action | schema | path | bounds) dict="-dict=test/fuzz/json.dict" ;; esac
+	case $t in statedoc | guard | action | schema | path | bounds | service) dict="-dict=test/fuzz/json.dict" ;; esac
 	rm -f "$work/found/$t-"*
 	"$work/fuzz_$t" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 $dict \
 		-artifact_prefix="$work/found/$t-" "$work/corpus/$t" "$work/seeds/$t" > "$work/$t.log" 2>&1

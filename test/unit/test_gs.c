@@ -190,6 +190,7 @@ test_list(void)
 		OK(problem != NULL && req.n_entries == 0, "%s: %s", bad[i], problem ? problem : "taken");
 		stbl_object_free_list(&req);
 	}
+	OK(stbl_gs_parse_list(NULL, 0, "p/", &req) != NULL && stbl_gs_parse_resource(NULL, 0, &req) != NULL, "nothing is no answer");
 	OK(stbl_gs_parse_list((const uint8_t *) "{}", 2, "p/", &req) == NULL && req.n_entries == 0 && req.list_next == NULL, "a listing of nothing");
 }
 

@@ -467,7 +467,7 @@ is_sound(const StblPqPages *pages, const StblPqChunk *chunk, int64_t n_rows)
 	return row == n_rows;
 }
 
-/* Parses what is said to be an index; it fails, or what it says is sound, and a part can be asked for. */
+/* Parses what is said to be an index; it fails, or is none, or what it says is sound, and a part can be asked for. */
 static bool
 survives(int c, const uint8_t *offsets, size_t n_offsets, const uint8_t *bounds, size_t n_bounds, bool *parsed)
 {
@@ -479,6 +479,9 @@ survives(int c, const uint8_t *offsets, size_t n_offsets, const uint8_t *bounds,
 	*parsed = stbl_pq_parse_offset_index(mem, meta, 0, c, offsets, n_offsets, &pages, &err);
 	if (!*parsed)
 		return err.kind == STBL_ERR_CORRUPT;
+	*parsed = pages.n > 0;
+	if (!*parsed)
+		return true;
 	ok = is_sound(&pages, chunk, meta->row_groups[0].n_rows);
 	*parsed = stbl_pq_parse_column_index(mem, meta, 0, c, bounds, n_bounds, &pages, &err);
 	if (*parsed)
@@ -554,7 +557,7 @@ test_hostile(void)
 	OK(flips && n_parsed > 0, "an index with each bit flipped is an error, or sound");
 }
 
-/* An offset index of our own making. */
+/* An offset index of our own making; whether it is one to go by. */
 static bool
 parse_places(int c, int n, const int64_t (*places)[3], StblPqPages *pages)
 {
@@ -573,7 +576,7 @@ parse_places(int c, int n, const int64_t (*places)[3], StblPqPages *pages)
 		stbl_tw_stop(&buf);
 	}
 	stbl_tw_stop(&buf);
-	return stbl_pq_parse_offset_index(mem, meta, 0, c, buf.data, buf.len, pages, &err);
+	return stbl_pq_parse_offset_index(mem, meta, 0, c, buf.data, buf.len, pages, &err) && pages->n > 0;
 }
 
 static void

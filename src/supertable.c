@@ -16,6 +16,7 @@
 #include "common/compat.h"
 #include "delta/snapshot.h"
 #include "parquet/parquet.h"
+#include "store/cache.h"
 #include "store/endpoint.h"
 #include "store/store.h"
 #include "txn/txn.h"
@@ -129,6 +130,14 @@ define_settings(void)
 							   "Sets which hosts object storage may be on.",
 							   "Patterns apart by commas, with * for any letters, and :port where it is not the usual one. Empty: any.",
 							   &stbl_allowed_endpoints, "", PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("supertable.cache_dir",
+							   "Sets the folder of the read cache.",
+							   "Empty: a folder in the data directory, which base backups leave out.",
+							   &stbl_cache_dir, "", PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("supertable.cache_size",
+							"Sets how much of distant storage is kept in the read cache.",
+							"Zero turns the cache off.  Directories are never cached.",
+							&stbl_cache_size_mb, 1024, 0, INT_MAX, PGC_SUSET, GUC_UNIT_MB, NULL, NULL, NULL);
 	DefineCustomIntVariable("supertable.checkpoint_interval",
 							"Sets the number of versions between two checkpoints of a table's log.",
 							"Zero writes no checkpoints.",

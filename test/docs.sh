@@ -26,6 +26,7 @@ check "every default in the README is the code's" "$(sed -n 's/^| `\(supertable\
 		zstd) echo "$line" | grep -q '"zstd", PGC' || echo "$s is not $value" ;;
 		*min) echo "$line" | grep -q ", $((${value%min} * 60000)), " || echo "$s is not $value" ;;
 		*s) echo "$line" | grep -q ", $((${value%s} * 1000)), " || echo "$s is not $value" ;;
+		1GB) echo "$line" | grep -q ', 1024, 0, INT_MAX, PGC_SUSET, GUC_UNIT_MB' || echo "$s is not $value" ;;
 		128MB) echo "$line" | grep -q ', 128 \* 1024, ' || echo "$s is not $value" ;;
 		[0-9]*) echo "$line" | grep -q ", $value, " || echo "$s is not $value" ;;
 	esac

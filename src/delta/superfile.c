@@ -61,7 +61,7 @@ fetch_tail(StblSuperfile *sf, uint64 length)
 	if (sf->tail != NULL)
 		stbl_fetch_free(sf->tail);
 	sf->tail = NULL;
-	sf->tail = stbl_fetch_ranges(sf->table->store, sf->key, sf->size, &range, 1);
+	sf->tail = stbl_fetch_ranges(sf->table->store, sf->key, 0, sf->size, &range, 1);
 	sf->tail_offset = range.offset;
 	MemoryContextSwitchTo(old);
 }
@@ -217,7 +217,7 @@ stbl_superfile_want(StblSuperfile *sf, int row_group, const StblRange *ranges, i
 	{
 		w = palloc0(sizeof(StblWant));
 		w->row_group = row_group;
-		w->fetch = stbl_fetch_ranges(sf->table->store, sf->key, sf->size, missing, n_missing);
+		w->fetch = stbl_fetch_ranges(sf->table->store, sf->key, 0, sf->size, missing, n_missing);
 		w->next = sf->wants;
 		sf->wants = w;
 	}

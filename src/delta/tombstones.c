@@ -15,6 +15,7 @@
 
 #include "common/pgmem.h"
 #include "delta/snapshot_int.h"
+#include "store/fetch.h"
 
 #define MAX_IN_FLIGHT 32
 #define MAX_GAP 4096			/* bytes read for nothing rather than sent for anew */
@@ -37,7 +38,7 @@ typedef struct Span
 	char	   *key;
 	int64		offset;
 	int64		end;
-	StblCall   *call;
+	StblFetch  *fetch;
 } Span;
 
 static char *
@@ -51,18 +52,48 @@ vector_key(StblTable *table, const StblDv *dv)
 	return stbl_table_key(table, name);
 }
 
+/* Starts to fetch a part of a vector file: a file's name is never used again, so it may come from the read cache. */
+static StblFetch *
+fetch_part(StblTable *table, const char *key, int64 offset, int64 len)
+{
+	StblRange	range = {0, len};
+
+	return stbl_fetch_ranges(table->store, key, offset, len, &range, 1);
+}
+
 /* The manifest names the object, so a missing one is damage. */
 static void
-await_referenced(StblCall *call)
+throw_not_had(StblError *err, const char *key)
+{
+	if (err->kind == STBL_ERR_NOT_FOUND)
+		stbl_fail(err, STBL_ERR_CORRUPT, "deletion vector file \"%.200s\" is missing", key);
+	stbl_throw(err);
+}
+
+static const uint8 *
+part_bytes(StblFetch *fetch, const char *key, int64 len)
 {
 	StblError	err;
+	const uint8 *bytes = stbl_fetch_bytes(fetch, 0, len, &err);
 
-	if (stbl_await(call) == STBL_ST_NOT_FOUND)
+	if (bytes == NULL)
+		throw_not_had(&err, key);
+	return bytes;
+}
+
+/* The same by a certain time, which the cache knows nothing of. */
+static const uint8 *
+part_by(StblTable *table, const char *key, int64 offset, int64 len, int64_t deadline_us)
+{
+	StblCall   *call = stbl_store_get_range(table->store, key, offset, len, deadline_us);
+	StblError	err;
+
+	if (stbl_await(call) != STBL_ST_OK)
 	{
-		stbl_fail(&err, STBL_ERR_CORRUPT, "deletion vector file \"%.200s\" is missing", call->req.key);
-		stbl_throw(&err);
+		stbl_call_error(call, &err);
+		throw_not_had(&err, key);
 	}
-	stbl_await_ok(call);
+	return call->req.body;
 }
 
 static roaring_bitmap_t *
@@ -84,19 +115,22 @@ stbl_dv_load(StblTable *table, const StblDv *dv, int64_t deadline_us)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext cxt;
 	roaring_bitmap_t *bitmap;
-	StblCall   *call;
+	int64		offset = dv->has_offset ? dv->offset : 0;
+	int64		len = dv->size_bytes + DV_FRAME;
+	const uint8 *bytes;
+	char	   *key;
 	StblError	err;
 
 	if (dv->storage == 'i')
 		return load_inline(table->root, dv);
 	cxt = AllocSetContextCreate(caller, "supertable vector", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(cxt);
-	call = stbl_store_get_range(table->store, vector_key(table, dv), dv->has_offset ? dv->offset : 0,
-								dv->size_bytes + DV_FRAME, deadline_us);
-	await_referenced(call);
-	bitmap = stbl_dv_decode_stored(dv, call->req.body, call->req.body_len, &err);
+	key = vector_key(table, dv);
+	bytes = deadline_us != 0 ? part_by(table, key, offset, len, deadline_us)
+		: part_bytes(fetch_part(table, key, offset, len), key, len);
+	bitmap = stbl_dv_decode_stored(dv, bytes, len, &err);
 	if (bitmap == NULL)
-		stbl_throw_object(&err, call->req.key);
+		stbl_throw_object(&err, key);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(cxt);
 	return bitmap;
@@ -163,7 +197,7 @@ make_spans(Wanted *wanted, int n, int *n_spans)
 			span->key = w->key;
 			span->offset = w->offset;
 			span->end = w->end;
-			span->call = NULL;
+			span->fetch = NULL;
 		}
 		span->end = Max(span->end, w->end);
 		w->call = *n_spans - 1;
@@ -172,20 +206,14 @@ make_spans(Wanted *wanted, int n, int *n_spans)
 }
 
 static void
-decode_wanted(const Wanted *w, const Span *span)
+decode_wanted(const Wanted *w, const Span *span, const uint8 *bytes)
 {
-	const StblRequest *req = &span->call->req;
 	StblError	err;
 	roaring_bitmap_t *bitmap;
 
 	if (file_take(w->file))
 		return;
-	if (w->end - span->offset > (int64) req->body_len)
-	{
-		stbl_fail(&err, STBL_ERR_CORRUPT, "deletion vector at offset " INT64_FORMAT " is cut short", w->offset);
-		stbl_throw_object(&err, w->key);
-	}
-	bitmap = stbl_dv_decode_stored(w->file->dv, req->body + (w->offset - span->offset), w->end - w->offset, &err);
+	bitmap = stbl_dv_decode_stored(w->file->dv, bytes + (w->offset - span->offset), w->end - w->offset, &err);
 	if (bitmap == NULL)
 		stbl_throw_object(&err, w->key);
 	file_keep(w->file, bitmap);
@@ -201,14 +229,15 @@ read_spans(StblTable *table, Wanted *wanted, int n, Span *spans, int n_spans)
 
 	for (s = 0; s < n_spans; s++)
 	{
+		const uint8 *bytes;
+
 		CHECK_FOR_INTERRUPTS();
 		for (; sent < n_spans && sent < s + MAX_IN_FLIGHT; sent++)
-			spans[sent].call = stbl_store_get_range(table->store, spans[sent].key, spans[sent].offset,
-													spans[sent].end - spans[sent].offset, 0);
-		await_referenced(spans[s].call);
+			spans[sent].fetch = fetch_part(table, spans[sent].key, spans[sent].offset, spans[sent].end - spans[sent].offset);
+		bytes = part_bytes(spans[s].fetch, spans[s].key, spans[s].end - spans[s].offset);
 		for (; i < n && wanted[i].call == s; i++)
-			decode_wanted(&wanted[i], &spans[s]);
-		stbl_call_free(spans[s].call);
+			decode_wanted(&wanted[i], &spans[s], bytes);
+		stbl_fetch_free(spans[s].fetch);
 	}
 }
 

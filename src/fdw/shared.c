@@ -11,7 +11,7 @@
 #include "common/pgmem.h"
 #include "fdw/source.h"
 
-#define N_COUNTERS 9
+#define N_COUNTERS 10
 
 typedef struct StblShared
 {
@@ -200,7 +200,8 @@ void
 stbl_shared_count(StblSource *s)
 {
 	int64	   *mine[N_COUNTERS] = {&s->n_superfiles_read, &s->n_superfiles_skipped, &s->n_row_groups_read,
-	&s->n_row_groups_skipped, &s->n_pages_read, &s->n_pages_skipped, &s->n_rows_removed, &s->n_requests, &s->n_bytes_read};
+	&s->n_row_groups_skipped, &s->n_pages_read, &s->n_pages_skipped, &s->n_rows_removed, &s->n_requests, &s->n_bytes_read,
+	&s->n_cache_hits};
 
 	if (s->shared == NULL || s->is_counted)
 		return;

@@ -732,6 +732,8 @@ stbl_source_explain(StblSource *s, ExplainState *es)
 		stbl_source_count_requests(s);
 	ExplainPropertyInteger("Storage Requests", NULL, s->n_requests, es);
 	ExplainPropertyInteger("Bytes Read", NULL, s->n_bytes_read, es);
+	if (!stbl_store_is_local(s->table->store))
+		ExplainPropertyInteger("Cache Hits", NULL, s->n_cache_hits, es);
 }
 
 void
@@ -743,4 +745,5 @@ stbl_source_count_requests(StblSource *s)
 	for (int i = 0; i < STBL_N_OPS; i++)
 		s->n_requests += now->n_ops[i] - s->before.n_ops[i];
 	s->n_bytes_read = now->bytes_read - s->before.bytes_read;
+	s->n_cache_hits = now->n_cache_hits - s->before.n_cache_hits;
 }

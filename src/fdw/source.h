@@ -63,6 +63,7 @@ typedef struct StblSource
 	int64		n_rows_removed;		/* by the filter, of what was read */
 	int64		n_requests;		/* to storage; set by count_requests */
 	int64		n_bytes_read;
+	int64		n_cache_hits;
 	bool		is_counted;		/* all of these have the sums of all processes */
 	StblStoreCounters before;
 

@@ -5,11 +5,22 @@
  * than another request: on a network that is what passes in one round trip,
  * on a disk of this machine the opening of a file.  A request stays below a
  * size at which several connections would be faster than one.
+ *
+ * With the read cache (cache.h) ranges are widened to its blocks, and each run
+ * of neighbouring blocks is a part of its own: one that is cached; one that is
+ * fetched here, under locks, and kept when it has come; or one that another
+ * process is fetching.  Such a one is waited for as long as a fetch may take,
+ * but not for ever: its owner may be a session that has stopped reading and
+ * does not look after what it asked for.  Whoever waits looks after its own
+ * meanwhile, or two who wait for each other would do so in vain.
  */
 #include "postgres.h"
 
+#include "lib/ilist.h"
 #include "utils/memutils.h"
 
+#include "common/pgmem.h"
+#include "store/cache.h"
 #include "store/fetch.h"
 #include "store/store_int.h"
 
@@ -17,12 +28,36 @@
 #define GAP_LOCAL ((uint64) 16 * 1024)
 #define SPAN_MAX ((uint64) 8 * 1024 * 1024)
 
-/* One request for neighbouring ranges. */
+/* How long another process is waited for; then nobody is for a while. */
+#define PATIENCE_US (INT64CONST(3) * 1000000)
+#define IMPATIENCE_US (INT64CONST(60) * 1000000)
+#define LOOK_MS 5
+
+typedef enum PartKind
+{
+	PART_CALL,					/* a request of ours */
+	PART_CACHED,
+	PART_ELSEWHERE				/* another process is fetching it */
+} PartKind;
+
+/* A piece of a span that comes in one way. */
+typedef struct Part
+{
+	PartKind	kind;
+	uint64		offset;
+	uint64		end;
+	StblCall   *call;			/* of a PART_CALL */
+	bool		is_kept;		/* its blocks are locked, and go to the cache when they come */
+} Part;
+
+/* Neighbouring ranges. */
 typedef struct Span
 {
 	uint64		offset;
 	uint64		end;
-	StblCall   *call;
+	int			n_parts;
+	Part	   *parts;
+	uint8	   *bytes;			/* put together of several parts */
 } Span;
 
 struct StblFetch
@@ -30,9 +65,17 @@ struct StblFetch
 	MemoryContext cxt;
 	StblStore  *store;
 	char	   *key;
+	uint64		base;
+	uint64		size;
+	StblCacheFile *cache;		/* or NULL */
 	int			n_spans;
 	Span	   *spans;			/* by offset */
+	dlist_node	node;			/* of one with a cache: in fetches */
+	MemoryContextCallback callback;
 };
+
+static dlist_head fetches = DLIST_STATIC_INIT(fetches);
+static int64 impatient_until_us = 0;
 
 static int
 compare_ranges(const void *a, const void *b)
@@ -61,6 +104,11 @@ make_spans(StblFetch *f, const StblRange *ranges, int n)
 
 		if (sorted[i].length == 0)
 			continue;
+		if (f->cache != NULL)
+		{
+			offset -= offset % STBL_CACHE_BLOCK;
+			end = Min(f->size, TYPEALIGN64(STBL_CACHE_BLOCK, end));
+		}
 		if (span == NULL || (offset > span->end && offset - span->end > max_gap) ||
 			(offset >= span->end && end - span->offset > SPAN_MAX))
 		{
@@ -73,8 +121,264 @@ make_spans(StblFetch *f, const StblRange *ranges, int n)
 	pfree(sorted);
 }
 
+/* ---- parts ---- */
+
+static void
+send_part(StblFetch *f, Part *p)
+{
+	MemoryContext old = MemoryContextSwitchTo(f->cxt);
+
+	p->kind = PART_CALL;
+	p->call = stbl_store_get_range(f->store, f->key, f->base + p->offset, p->end - p->offset, 0);
+	MemoryContextSwitchTo(old);
+}
+
+static uint32
+first_block(const Part *p)
+{
+	return (uint32) (p->offset / STBL_CACHE_BLOCK);
+}
+
+static uint32
+end_block(const Part *p)
+{
+	return (uint32) ((p->end + STBL_CACHE_BLOCK - 1) / STBL_CACHE_BLOCK);
+}
+
+static bool
+is_cached(const StblFetch *f, const Part *p)
+{
+	for (uint32 b = first_block(p); b < end_block(p); b++)
+		if (!stbl_cache_has(f->cache, b))
+			return false;
+	return true;
+}
+
+/* How a block comes; locks it where it is ours to fetch. */
+static PartKind
+kind_of_block(StblFetch *f, uint32 block, bool *is_kept)
+{
+	*is_kept = false;
+	if (stbl_cache_has(f->cache, block))
+		return PART_CACHED;
+	*is_kept = stbl_cache_lock(f->cache, block);
+	if (!*is_kept)
+		return stbl_now_us() < impatient_until_us ? PART_CALL : PART_ELSEWHERE;
+	/* who had the lock until now may have brought it */
+	if (!stbl_cache_has(f->cache, block))
+		return PART_CALL;
+	stbl_cache_unlock(f->cache, block);
+	*is_kept = false;
+	return PART_CACHED;
+}
+
+/* Divides a span, and sends for what is ours to fetch. */
+static void
+make_parts(StblFetch *f, Span *span)
+{
+	Part	   *p = NULL;
+	uint64		end;
+
+	if (f->cache == NULL)
+	{
+		span->parts = palloc0(sizeof(Part));
+		span->parts[0] = (Part) {PART_CALL, span->offset, span->end, NULL, false};
+		span->n_parts = 1;
+	}
+	else
+	{
+		span->parts = palloc0(sizeof(Part) * ((span->end - span->offset) / STBL_CACHE_BLOCK + 1));
+		for (uint64 offset = span->offset; offset < span->end; offset = end)
+		{
+			bool		is_kept;
+			PartKind	kind = kind_of_block(f, (uint32) (offset / STBL_CACHE_BLOCK), &is_kept);
+
+			end = Min(span->end, offset + STBL_CACHE_BLOCK);
+			if (p == NULL || p->kind != kind || p->is_kept != is_kept)
+			{
+				p = &span->parts[span->n_parts++];
+				*p = (Part) {kind, offset, end, NULL, is_kept};
+			}
+			p->end = end;
+		}
+	}
+	for (int i = 0; i < span->n_parts; i++)
+		if (span->parts[i].kind == PART_CALL)
+			send_part(f, &span->parts[i]);
+}
+
+static void
+unlock_part(StblFetch *f, Part *p)
+{
+	for (uint32 b = first_block(p); b < end_block(p); b++)
+		stbl_cache_unlock(f->cache, b);
+	p->is_kept = false;
+}
+
+/* Keeps what a request has brought, and gives the blocks free. */
+static void
+keep_part(StblFetch *f, Part *p)
+{
+	const StblRequest *req = &p->call->req;
+
+	if (req->status == STBL_ST_OK)
+		stbl_cache_write(f->cache, first_block(p), req->body, req->body_len, req->new_etag);
+	unlock_part(f, p);
+}
+
+/* Keeps what has come for any fetch of this process: others may be waiting for it. */
+static void
+keep_all(void)
+{
+	dlist_iter	it;
+
+	dlist_foreach(it, &fetches)
+	{
+		StblFetch  *f = dlist_container(StblFetch, node, it.cur);
+
+		for (int s = 0; s < f->n_spans; s++)
+			for (int i = 0; i < f->spans[s].n_parts; i++)
+			{
+				Part	   *p = &f->spans[s].parts[i];
+
+				if (p->kind == PART_CALL && p->is_kept && p->call != NULL && stbl_call_is_done(p->call))
+					keep_part(f, p);
+			}
+	}
+}
+
+/* Takes a part upon us that another process was to fetch, if it has given it up or is not waited for any more. */
+static bool
+take_over(StblFetch *f, Part *p, bool anyway)
+{
+	uint32		b = first_block(p);
+
+	while (b < end_block(p) && stbl_cache_has(f->cache, b))
+		b++;
+	if (b == end_block(p))
+		return false;
+	if (!stbl_cache_lock(f->cache, b))
+	{
+		if (anyway)
+			send_part(f, p);
+		return anyway;
+	}
+	for (b = first_block(p); b < end_block(p); b++)
+		(void) stbl_cache_lock(f->cache, b);
+	p->is_kept = true;
+	send_part(f, p);
+	return true;
+}
+
+/* Waits for what another process is fetching, until it is cached or a request of ours. */
+static void
+await_elsewhere(StblFetch *f, Part *p)
+{
+	int64		until = stbl_now_us() + PATIENCE_US;
+
+	while (!is_cached(f, p))
+	{
+		int64		now = stbl_now_us();
+
+		keep_all();
+		if (take_over(f, p, now > until || now < impatient_until_us))
+		{
+			if (now > until)
+				impatient_until_us = now + IMPATIENCE_US;
+			return;
+		}
+		stbl_store_pause(f->store, LOOK_MS);
+	}
+	p->kind = PART_CACHED;
+}
+
+/* Whether a request has brought its bytes; else err is set. */
+static bool
+await_part(StblFetch *f, Part *p, StblError *err)
+{
+	StblStatus	status = stbl_await(p->call);
+
+	if (p->is_kept)
+		keep_part(f, p);
+	if (status != STBL_ST_OK)
+		stbl_call_error(p->call, err);
+	return status == STBL_ST_OK;
+}
+
+/* Copies a part out of the cache; what is not there any more, or was damaged, is fetched. */
+static bool
+copy_cached(StblFetch *f, Part *p, uint8 *to, StblError *err)
+{
+	for (uint32 b = first_block(p); b < end_block(p); b++)
+	{
+		uint64		at = (uint64) b * STBL_CACHE_BLOCK;
+		Part		rest = {PART_CALL, at, p->end, NULL, false};
+
+		if (stbl_cache_read(f->cache, b, to + (at - p->offset)))
+			continue;
+		send_part(f, &rest);
+		if (!await_part(f, &rest, err))
+			return false;
+		memcpy(to + (at - p->offset), rest.call->req.body, p->end - at);
+		stbl_cache_write(f->cache, b, rest.call->req.body, rest.call->req.body_len, rest.call->req.new_etag);
+		stbl_call_free(rest.call);
+		return true;
+	}
+	f->store->counters.n_cache_hits++;
+	return true;
+}
+
+/* The bytes of a span, waiting for all of its parts. */
+static const uint8 *
+span_bytes(StblFetch *f, Span *span, StblError *err)
+{
+	uint8	   *bytes;
+
+	if (span->bytes != NULL)
+		return span->bytes;
+	for (int i = 0; i < span->n_parts; i++)
+		if (span->parts[i].kind == PART_ELSEWHERE)
+			await_elsewhere(f, &span->parts[i]);
+	if (span->n_parts == 1 && span->parts[0].kind == PART_CALL)
+		return await_part(f, &span->parts[0], err) ? span->parts[0].call->req.body : NULL;
+	bytes = MemoryContextAllocHuge(f->cxt, span->end - span->offset);
+	for (int i = 0; i < span->n_parts; i++)
+	{
+		Part	   *p = &span->parts[i];
+		uint8	   *to = bytes + (p->offset - span->offset);
+
+		if (p->kind == PART_CACHED ? !copy_cached(f, p, to, err) : !await_part(f, p, err))
+		{
+			pfree(bytes);
+			return NULL;
+		}
+		if (p->kind == PART_CALL)
+			memcpy(to, p->call->req.body, p->end - p->offset);
+	}
+	for (int i = 0; i < span->n_parts; i++)
+		if (span->parts[i].kind == PART_CALL)
+			stbl_call_free(span->parts[i].call);
+	span->bytes = bytes;
+	return bytes;
+}
+
+/* ---- fetches ---- */
+
+static void
+end_fetch(void *arg)
+{
+	StblFetch  *f = arg;
+
+	dlist_delete(&f->node);
+	for (int s = 0; s < f->n_spans; s++)
+		for (int i = 0; i < f->spans[s].n_parts; i++)
+			if (f->spans[s].parts[i].is_kept)
+				unlock_part(f, &f->spans[s].parts[i]);
+	stbl_cache_close(f->cache);
+}
+
 StblFetch *
-stbl_fetch_ranges(StblStore *store, const char *key, uint64_t size, const StblRange *ranges, int n)
+stbl_fetch_ranges(StblStore *store, const char *key, uint64_t base, uint64_t size, const StblRange *ranges, int n)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "supertable fetch", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
@@ -83,9 +387,20 @@ stbl_fetch_ranges(StblStore *store, const char *key, uint64_t size, const StblRa
 	f->cxt = cxt;
 	f->store = store;
 	f->key = pstrdup(key);
+	f->base = base;
+	f->size = size;
+	f->cache = stbl_cache_open(store, key, base, size);
+	if (f->cache != NULL)
+	{
+		dlist_push_tail(&fetches, &f->node);
+		f->callback.func = end_fetch;
+		f->callback.arg = f;
+		MemoryContextRegisterResetCallback(cxt, &f->callback);
+		keep_all();
+	}
 	make_spans(f, ranges, n);
 	for (int i = 0; i < f->n_spans; i++)
-		f->spans[i].call = stbl_store_get_range(store, f->key, f->spans[i].offset, f->spans[i].end - f->spans[i].offset, 0);
+		make_parts(f, &f->spans[i]);
 	MemoryContextSwitchTo(old);
 	return f;
 }
@@ -108,9 +423,14 @@ stbl_fetch_covers(const StblFetch *f, uint64_t offset, uint64_t length)
 bool
 stbl_fetch_is_done(StblFetch *f)
 {
-	for (int i = 0; i < f->n_spans; i++)
-		if (!stbl_call_is_done(f->spans[i].call))
-			return false;
+	for (int s = 0; s < f->n_spans; s++)
+		for (int i = 0; i < f->spans[s].n_parts && f->spans[s].bytes == NULL; i++)
+		{
+			Part	   *p = &f->spans[s].parts[i];
+
+			if (p->kind == PART_CALL ? !stbl_call_is_done(p->call) : p->kind == PART_ELSEWHERE && !is_cached(f, p))
+				return false;
+		}
 	return true;
 }
 
@@ -118,15 +438,15 @@ const uint8_t *
 stbl_fetch_bytes(StblFetch *f, uint64_t offset, uint64_t length, StblError *err)
 {
 	Span	   *span = length > 0 ? span_of(f, offset, length) : NULL;
+	const uint8 *bytes;
 
 	if (length == 0)
 		return (const uint8_t *) "";
 	if (span == NULL)
 		elog(ERROR, "bytes of object \"%s\" were not asked for", f->key);
-	if (stbl_await(span->call) == STBL_ST_OK)
-		return span->call->req.body + (offset - span->offset);
-	stbl_call_error(span->call, err);
-	return NULL;
+	bytes = span_bytes(f, span, err);
+	keep_all();
+	return bytes != NULL ? bytes + (offset - span->offset) : NULL;
 }
 
 uint64_t

@@ -1,7 +1,7 @@
 /*
  * Byte ranges of immutable objects: neighbours come by one request, all
  * requests of a fetch are in flight at once, and nothing is waited for before
- * its bytes are wanted.
+ * its bytes are wanted.  What the read cache has is not asked for.
  */
 #ifndef STBL_FETCH_H
 #define STBL_FETCH_H
@@ -17,11 +17,14 @@ typedef struct StblRange
 typedef struct StblFetch StblFetch;
 
 /*
- * Starts to fetch n ranges, in any order, of an object of this size.  Lives
- * in CurrentMemoryContext: resetting that takes back what is in flight.
- * Never throws what the store says: that comes with the bytes.
+ * Starts to fetch n ranges, in any order, of the part of an object that
+ * begins at base and has this size (the object: 0, and its size).  Offsets
+ * are from base.  Lives in CurrentMemoryContext: resetting that takes back
+ * what is in flight.  Never throws what the store says: that comes with the
+ * bytes.
  */
-extern StblFetch *stbl_fetch_ranges(StblStore *store, const char *key, uint64_t size, const StblRange *ranges, int n);
+extern StblFetch *stbl_fetch_ranges(StblStore *store, const char *key, uint64_t base, uint64_t size,
+									const StblRange *ranges, int n);
 
 /* Whether a range is inside of what is fetched. */
 extern bool stbl_fetch_covers(const StblFetch *fetch, uint64_t offset, uint64_t length);

@@ -241,15 +241,15 @@ typedef struct View
 
 static View *views = NULL;
 
-/* What a store is found again by. */
+/* What a store is found again by; without a user: what one may read through it depends on. */
 static void
-store_key(const char *url, const StblStoreOption *options, int n_options, char *hash)
+store_key(Oid user, const char *url, const StblStoreOption *options, int n_options, char *hash)
 {
 	StringInfoData key;
 
 	initStringInfo(&key);
 	/* with lengths, so that no value can look like two */
-	appendStringInfo(&key, "%u %zu:%s", GetUserId(), strlen(url), url);
+	appendStringInfo(&key, "%u %zu:%s", user, strlen(url), url);
 	for (int i = 0; i < n_options; i++)
 		appendStringInfo(&key, " %s=%zu:%s", options[i].name, strlen(options[i].value), options[i].value);
 	/* what was allowed may not be any more */
@@ -271,7 +271,7 @@ stbl_store_open(const char *url, const StblStoreOption *options, int n_options)
 	char		message[512] = "";
 	MemoryContext old;
 
-	store_key(url, options, n_options, key);
+	store_key(GetUserId(), url, options, n_options, key);
 	for (o = open_stores; o != NULL; o = o->next)
 		if (strcmp(o->key, key) == 0)
 			return o->store;
@@ -282,6 +282,7 @@ stbl_store_open(const char *url, const StblStoreOption *options, int n_options)
 	memcpy(o->key, key, sizeof(key));
 	o->store = palloc0(sizeof(StblStore));
 	MemoryContextSwitchTo(old);
+	store_key(InvalidOid, url, options, n_options, o->store->access);
 	handle = driver->open(url, options, n_options, &canonical, &error_kind, message, sizeof(message));
 	if (handle == NULL || canonical == NULL)
 	{

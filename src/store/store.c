@@ -481,10 +481,36 @@ step_all(StblStore *store, int max_ms, bool *with_driver)
 	return (int) Max(wait_us / 1000, 0) + 1;
 }
 
+/* Moves on the calls of a store, waiting at most so long for what they need. */
+static void
+wait_on(StblStore *store, int max_ms, const Call *call)
+{
+	static uint32 wait_event = 0;
+	bool		with_driver;
+	int			wait_ms = step_all(store, max_ms, &with_driver);
+
+	if (call != NULL && call->phase == PHASE_DONE)
+		return;
+	if (with_driver)
+		store->driver->drive(store->handle, wait_ms);
+	else
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, wait_ms,
+						 stbl_wait_event(&wait_event, "SupertableStorage"));
+	ResetLatch(MyLatch);
+}
+
+void
+stbl_store_pause(StblStore *store, int ms)
+{
+	CHECK_FOR_INTERRUPTS();
+	wait_on(store, ms, NULL);
+	if (InterruptHoldoffCount == 0 && !PostmasterIsAlive())
+		proc_exit(1);
+}
+
 StblStatus
 stbl_await(StblCall *pub)
 {
-	static uint32 wait_event = 0;
 	Call	   *call = (Call *) pub;
 	StblStore  *store = pub->store;
 	int			n_waits = 0;
@@ -492,19 +518,8 @@ stbl_await(StblCall *pub)
 	step(call);
 	while (call->phase != PHASE_DONE)
 	{
-		bool		with_driver;
-		int			wait_ms;
-
 		CHECK_FOR_INTERRUPTS();
-		wait_ms = step_all(store, 100, &with_driver);
-		if (call->phase == PHASE_DONE)
-			break;
-		if (with_driver)
-			store->driver->drive(store->handle, wait_ms);
-		else
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, wait_ms,
-							 stbl_wait_event(&wait_event, "SupertableStorage"));
-		ResetLatch(MyLatch);
+		wait_on(store, 100, call);
 		if (n_waits++ % 16 == 0 && give_up_on_postmaster_death(call))
 			break;
 		step(call);

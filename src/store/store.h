@@ -36,6 +36,7 @@ typedef struct StblStoreCounters
 	int64_t		bytes_read;
 	int64_t		bytes_written;
 	int64_t		n_retries;
+	int64_t		n_cache_hits;	/* requests that the read cache saved */
 } StblStoreCounters;
 
 /*
@@ -102,6 +103,9 @@ extern bool stbl_call_is_done(StblCall *call);
 
 /* Takes what has come for the calls of a store, and sends what can be sent, without waiting. */
 extern void stbl_store_poll(StblStore *store);
+
+/* Waits for at most so long, for something else than a call; those of the store go on meanwhile.  Serves interrupts. */
+extern void stbl_store_pause(StblStore *store, int ms);
 
 /* Awaits, and throws unless the status is OK. */
 extern void stbl_await_ok(StblCall *call);

@@ -19,6 +19,7 @@ struct StblStore
 	const StblStoreDriver *driver;
 	void	   *handle;			/* the driver's */
 	char	   *canonical;
+	char		access[65];		/* of a base: hash of what it was opened with, credentials too */
 	StblStore  *base;			/* of a view: whose probe result and handle these are */
 	StblStoreCounters counters;
 	StblStatSlot *slot;			/* of a view */

@@ -6,7 +6,8 @@ use Supertable;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('reading', plain => 1);
+# without the read cache, which has a test of its own
+my $node = new_node('reading', plain => 1, conf => "supertable.cache_size = 0\n");
 my $lake = lake_of($node);
 my $log = "$lake-count.log";
 sql($node, "CREATE SERVER counted FOREIGN DATA WRAPPER supertable OPTIONS (url 'count:file://$lake');

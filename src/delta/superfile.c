@@ -298,12 +298,13 @@ stbl_superfile_is_wanted(const StblSuperfile *sf, uint64 offset, uint64 length)
 }
 
 uint64
-stbl_superfile_held(const StblSuperfile *sf)
+stbl_superfile_held(const StblSuperfile *sf, int but_for)
 {
 	uint64		sum = sf->tail != NULL ? stbl_fetch_held(sf->tail) : 0;
 
 	for (StblWant *w = sf->wants; w != NULL; w = w->next)
-		sum += stbl_fetch_held(w->fetch);
+		if (but_for < 0 || w->row_group != but_for)
+			sum += stbl_fetch_held(w->fetch);
 	return sum;
 }
 

@@ -70,8 +70,8 @@ extern const uint8_t *stbl_superfile_peek(StblSuperfile *sf, uint64_t offset, ui
 /* Whether a range is in memory or on the way. */
 extern bool stbl_superfile_is_wanted(const StblSuperfile *sf, uint64_t offset, uint64_t length);
 
-/* Bytes in memory or on the way. */
-extern uint64_t stbl_superfile_held(const StblSuperfile *sf);
+/* Bytes in memory or on the way, but for those of one row group (-1: all). */
+extern uint64_t stbl_superfile_held(const StblSuperfile *sf, int but_for);
 
 /* Where a column of a row group lies. */
 extern StblRange stbl_superfile_chunk(const StblSuperfile *sf, int row_group, int leaf);

@@ -14,9 +14,11 @@
 #define MAX_FILES 64
 
 /*
- * Bytes in memory or on their way.  At 50 ms a round trip, 64 MB are what
- * a network of 10 Gbit/s moves in one.  It is not work_mem, of which a sort or
- * hash of the same plan has its own: a plan rarely reads two tables at once.
+ * Bytes in memory or on their way, beside those of the row group at hand.  At
+ * 50 ms a round trip, 64 MB are what a network of 10 Gbit/s moves in one.  It
+ * is not work_mem, of which a sort or hash of the same plan has its own: a
+ * plan rarely reads two tables at once.  Where row groups are larger, one of
+ * up to twice that is on its way.
  */
 #define MIN_BYTES ((uint64) 4 * 1024 * 1024)
 #define MAX_BYTES ((uint64) 64 * 1024 * 1024)
@@ -59,6 +61,8 @@ struct StblAhead
 	uint64		max_bytes;
 	uint64		whole;
 	int			at_group;		/* row group at hand, -1: none of it was loaded */
+	int64		n_loaded;		/* row groups */
+	uint64		last_bytes;		/* of the last one */
 	int64		n_filtered;		/* row groups the filter decided on, and of these those with rows that pass */
 	int64		n_passed;
 	int			n_claims;
@@ -87,6 +91,7 @@ stbl_ahead_begin(StblSource *s)
 
 /* ---- superfiles ---- */
 
+/* Bytes that have been asked for in advance. */
 static uint64
 held(const StblAhead *a)
 {
@@ -94,7 +99,7 @@ held(const StblAhead *a)
 
 	for (AheadFile *e = a->first; e != NULL; e = e->next)
 		if (e->sf != NULL)
-			sum += stbl_superfile_held(e->sf);
+			sum += stbl_superfile_held(e->sf, e == a->first ? a->at_group : -1);
 	return sum;
 }
 
@@ -280,13 +285,18 @@ expects_rows(const StblAhead *a)
 	return a->n_passed * 4 >= a->n_filtered - 4;
 }
 
-/* pages: what narrows the row group; NULL: nothing */
-static void
-ask_columns(StblSource *s, AheadFile *e, int group, bool all_pass, StblGroupPages *pages)
+/*
+ * Asks for columns of a row group; false where they have more bytes than
+ * there is room for.  pages: what narrows the row group; NULL: nothing.
+ */
+static bool
+ask_columns(StblSource *s, AheadFile *e, int group, bool all_pass, StblGroupPages *pages, uint64 room)
 {
 	bool		is_narrowed = pages != NULL && pages->is_narrowed;
 	bool		take_wanted = all_pass || s->filter == NULL || expects_rows(s->ahead);
+	uint64		size = 0;
 	int			n = 0;
+	int			from;
 	StblRange  *ranges;
 	MemoryContext old = MemoryContextSwitchTo(s->ahead->scratch);
 
@@ -300,18 +310,34 @@ ask_columns(StblSource *s, AheadFile *e, int group, bool all_pass, StblGroupPage
 
 		if (e->leaves[i] < 0 || !((c->is_tested && !all_pass) || (c->is_wanted && take_wanted)))
 			continue;
+		from = n;
 		if (is_narrowed)
 			n += stbl_superfile_page_ranges(e->sf, group, e->leaves[i], &pages->pages[i], stbl_pages_of_stretches(pages, i), ranges + n);
 		else
 			ranges[n++] = stbl_superfile_chunk(e->sf, group, e->leaves[i]);
+		for (; from < n; from++)
+			size += ranges[from].length;
 	}
-	stbl_superfile_want(e->sf, group, ranges, n);
+	if (size <= room)
+		stbl_superfile_want(e->sf, group, ranges, n);
 	pfree(ranges);
 	MemoryContextSwitchTo(old);
+	return size <= room;
 }
 
-/* Asks for a row group that the source will come to, unless it will pass it over. */
-static void
+/* How many bytes may be asked for in advance now; 0: none. */
+static uint64
+room_for_more(const StblAhead *a)
+{
+	uint64		taken = held(a);
+
+	if (taken == 0 && a->max_bytes == MAX_BYTES)
+		return 2 * MAX_BYTES;
+	return taken < a->max_bytes ? a->max_bytes - taken : 0;
+}
+
+/* Asks for a row group that the source will come to, unless it will pass it over; false where there is no room. */
+static bool
 ask_group(StblSource *s, AheadFile *e, int group)
 {
 	const StblPqRowGroup *rg = &e->sf->meta->row_groups[group];
@@ -320,27 +346,29 @@ ask_group(StblSource *s, AheadFile *e, int group)
 	StblGroupPages pages;
 	uint64		n_hidden = 0;
 	bool		all_pass;
+	bool		has_room = true;
 	MemoryContext old;
 
 	if (f->tombstones_loaded && f->tombstones != NULL)
 		n_hidden = roaring_bitmap_range_cardinality(f->tombstones, rg->first_row, rg->first_row + rg->n_rows);
 	if (n_hidden == (uint64) rg->n_rows)
-		return;
+		return true;
 	old = MemoryContextSwitchTo(s->ahead->scratch);
 	if (s->filter == NULL || stbl_filter_may_pass(s->filter, group_bounds, &g))
 	{
 		all_pass = s->filter != NULL && n_hidden == 0 && stbl_filter_must_pass(s->filter, group_bounds, &g);
 		if (all_pass)
-			ask_columns(s, e, group, true, NULL);
+			has_room = ask_columns(s, e, group, true, NULL, room_for_more(s->ahead));
 		else
 		{
 			stbl_pages_narrow(&pages, s, e->sf, group, e->leaves, false);
 			if (!pages.is_narrowed || pages.n_stretches > 0)
-				ask_columns(s, e, group, false, &pages);
+				has_room = ask_columns(s, e, group, false, &pages, room_for_more(s->ahead));
 		}
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(s->ahead->scratch);
+	return has_room;
 }
 
 /* Asks for the row groups that follow, as far as memory goes. */
@@ -356,11 +384,8 @@ ask_groups(StblSource *s)
 		if (!is_ready(s, e))
 			break;
 		for (; e->next_group < e->sf->meta->n_row_groups; e->next_group++)
-		{
-			if (held(a) >= a->max_bytes)
+			if (!ask_group(s, e, e->next_group))
 				return;
-			ask_group(s, e, e->next_group);
-		}
 	}
 }
 
@@ -370,7 +395,7 @@ ask_claims(StblSource *s)
 {
 	StblAhead  *a = s->ahead;
 
-	while (a->n_claims < a->max_claims && held(a) < a->max_bytes)
+	while (a->n_claims < a->max_claims && room_for_more(a) > 0)
 	{
 		Claim	   *c = &a->claims[a->n_claims];
 		AheadFile  *e = a->first;
@@ -387,8 +412,9 @@ ask_claims(StblSource *s)
 					stbl_shared_finish_file(s, c->file);
 					continue;
 				}
-				ask_group(s, e, (int) c->group);
 				a->n_claims++;
+				if (!ask_group(s, e, (int) c->group))
+					return;
 				continue;
 			}
 		}
@@ -413,13 +439,15 @@ stbl_ahead_load(StblSource *s)
 		a->max_bytes = MIN_BYTES;
 		a->max_claims = 1;
 	}
-	else if (a->at_group >= 0 || e->next_group > 0)
+	else if (a->n_loaded > 0)
 	{
-		a->max_bytes = Min(a->max_bytes * 2, MAX_BYTES);
+		a->max_bytes = Min(Max(a->max_bytes, a->last_bytes) * 2, MAX_BYTES);
 		a->max_claims = Min(a->max_claims * 2, MAX_CLAIMS);
 	}
+	a->n_loaded++;
 	a->at_group = s->row_group;
-	ask_columns(s, e, s->row_group, s->all_pass, s->pages);
+	(void) ask_columns(s, e, s->row_group, s->all_pass, s->pages, PG_UINT64_MAX);
+	a->last_bytes = stbl_superfile_held(e->sf, -1) - stbl_superfile_held(e->sf, s->row_group);
 	e->next_group = Max(e->next_group, s->row_group + 1);
 	if (s->shared != NULL)
 		ask_claims(s);

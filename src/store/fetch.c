@@ -3,8 +3,10 @@
  *
  * A gap between two ranges is read for nothing where that takes less time
  * than another request: on a network that is what passes in one round trip,
- * on a disk of this machine the opening of a file.  A request stays below a
- * size at which several connections would be faster than one.
+ * on a disk of this machine the opening of a file.  On a network what is
+ * larger than a piece comes by several requests: on several connections it is
+ * faster, and while one piece of it is decoded the kernel takes in more of the
+ * others.
  *
  * With the read cache (cache.h) ranges are widened to its blocks, and each run
  * of neighbouring blocks is a part of its own: one that is cached; one that is
@@ -26,7 +28,7 @@
 
 #define GAP_REMOTE ((uint64) 256 * 1024)
 #define GAP_LOCAL ((uint64) 16 * 1024)
-#define SPAN_MAX ((uint64) 8 * 1024 * 1024)
+#define PIECE_MAX ((uint64) 8 * 1024 * 1024)
 
 /* How long another process is waited for; then nobody is for a while. */
 #define PATIENCE_US (INT64CONST(3) * 1000000)
@@ -37,7 +39,8 @@ typedef enum PartKind
 {
 	PART_CALL,					/* a request of ours */
 	PART_CACHED,
-	PART_ELSEWHERE				/* another process is fetching it */
+	PART_ELSEWHERE,				/* another process is fetching it */
+	PART_COPIED					/* it is where it belongs in its span's bytes */
 } PartKind;
 
 /* A piece of a span that comes in one way. */
@@ -57,7 +60,8 @@ typedef struct Span
 	uint64		end;
 	int			n_parts;
 	Part	   *parts;
-	uint8	   *bytes;			/* put together of several parts */
+	uint8	   *bytes;			/* being put together of several parts */
+	bool		is_whole;		/* they are all there */
 } Span;
 
 struct StblFetch
@@ -110,7 +114,7 @@ make_spans(StblFetch *f, const StblRange *ranges, int n)
 			end = Min(f->size, TYPEALIGN64(STBL_CACHE_BLOCK, end));
 		}
 		if (span == NULL || (offset > span->end && offset - span->end > max_gap) ||
-			(offset >= span->end && end - span->offset > SPAN_MAX))
+			(offset >= span->end && end - span->offset > PIECE_MAX))
 		{
 			span = &f->spans[f->n_spans++];
 			span->offset = offset;
@@ -176,31 +180,23 @@ kind_of_block(StblFetch *f, uint32 block, bool *is_kept)
 static void
 make_parts(StblFetch *f, Span *span)
 {
+	uint64		step = f->cache != NULL ? STBL_CACHE_BLOCK : stbl_store_is_local(f->store) ? span->end - span->offset : PIECE_MAX;
 	Part	   *p = NULL;
 	uint64		end;
 
-	if (f->cache == NULL)
+	span->parts = palloc0(sizeof(Part) * ((span->end - span->offset) / step + 2));
+	for (uint64 offset = span->offset; offset < span->end; offset = end)
 	{
-		span->parts = palloc0(sizeof(Part));
-		span->parts[0] = (Part) {PART_CALL, span->offset, span->end, NULL, false};
-		span->n_parts = 1;
-	}
-	else
-	{
-		span->parts = palloc0(sizeof(Part) * ((span->end - span->offset) / STBL_CACHE_BLOCK + 1));
-		for (uint64 offset = span->offset; offset < span->end; offset = end)
-		{
-			bool		is_kept;
-			PartKind	kind = kind_of_block(f, (uint32) (offset / STBL_CACHE_BLOCK), &is_kept);
+		bool		is_kept = false;
+		PartKind	kind = f->cache != NULL ? kind_of_block(f, (uint32) (offset / STBL_CACHE_BLOCK), &is_kept) : PART_CALL;
 
-			end = Min(span->end, offset + STBL_CACHE_BLOCK);
-			if (p == NULL || p->kind != kind || p->is_kept != is_kept)
-			{
-				p = &span->parts[span->n_parts++];
-				*p = (Part) {kind, offset, end, NULL, is_kept};
-			}
-			p->end = end;
+		end = Min(span->end, offset + step);
+		if (p == NULL || p->kind != kind || p->is_kept != is_kept || end - p->offset > PIECE_MAX)
+		{
+			p = &span->parts[span->n_parts++];
+			*p = (Part) {kind, offset, end, NULL, is_kept};
 		}
+		p->end = end;
 	}
 	for (int i = 0; i < span->n_parts; i++)
 		if (span->parts[i].kind == PART_CALL)
@@ -328,38 +324,48 @@ copy_cached(StblFetch *f, Part *p, uint8 *to, StblError *err)
 	return true;
 }
 
-/* The bytes of a span, waiting for all of its parts. */
+/* Puts a part where it belongs. */
+static bool
+copy_part(StblFetch *f, Part *p, uint8 *to, StblError *err)
+{
+	if (p->kind == PART_ELSEWHERE)
+		await_elsewhere(f, p);
+	if (p->kind == PART_CACHED)
+	{
+		if (!copy_cached(f, p, to, err))
+			return false;
+	}
+	else if (p->kind == PART_CALL)
+	{
+		if (!await_part(f, p, err))
+			return false;
+		memcpy(to, p->call->req.body, p->end - p->offset);
+		stbl_call_free(p->call);
+		p->call = NULL;
+	}
+	p->kind = PART_COPIED;
+	return true;
+}
+
+/* The bytes of a span, waiting for all of its parts.  After an error it may be asked for again. */
 static const uint8 *
 span_bytes(StblFetch *f, Span *span, StblError *err)
 {
-	uint8	   *bytes;
+	Part	   *only = &span->parts[0];
 
-	if (span->bytes != NULL)
+	if (span->is_whole)
 		return span->bytes;
+	if (span->n_parts == 1 && only->kind == PART_ELSEWHERE)
+		await_elsewhere(f, only);
+	if (span->n_parts == 1 && only->kind == PART_CALL)
+		return await_part(f, only, err) ? only->call->req.body : NULL;
+	if (span->bytes == NULL)
+		span->bytes = MemoryContextAllocHuge(f->cxt, span->end - span->offset);
 	for (int i = 0; i < span->n_parts; i++)
-		if (span->parts[i].kind == PART_ELSEWHERE)
-			await_elsewhere(f, &span->parts[i]);
-	if (span->n_parts == 1 && span->parts[0].kind == PART_CALL)
-		return await_part(f, &span->parts[0], err) ? span->parts[0].call->req.body : NULL;
-	bytes = MemoryContextAllocHuge(f->cxt, span->end - span->offset);
-	for (int i = 0; i < span->n_parts; i++)
-	{
-		Part	   *p = &span->parts[i];
-		uint8	   *to = bytes + (p->offset - span->offset);
-
-		if (p->kind == PART_CACHED ? !copy_cached(f, p, to, err) : !await_part(f, p, err))
-		{
-			pfree(bytes);
+		if (!copy_part(f, &span->parts[i], span->bytes + (span->parts[i].offset - span->offset), err))
 			return NULL;
-		}
-		if (p->kind == PART_CALL)
-			memcpy(to, p->call->req.body, p->end - p->offset);
-	}
-	for (int i = 0; i < span->n_parts; i++)
-		if (span->parts[i].kind == PART_CALL)
-			stbl_call_free(span->parts[i].call);
-	span->bytes = bytes;
-	return bytes;
+	span->is_whole = true;
+	return span->bytes;
 }
 
 /* ---- fetches ---- */
@@ -424,7 +430,7 @@ bool
 stbl_fetch_is_done(StblFetch *f)
 {
 	for (int s = 0; s < f->n_spans; s++)
-		for (int i = 0; i < f->spans[s].n_parts && f->spans[s].bytes == NULL; i++)
+		for (int i = 0; i < f->spans[s].n_parts; i++)
 		{
 			Part	   *p = &f->spans[s].parts[i];
 

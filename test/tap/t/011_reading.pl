@@ -94,6 +94,14 @@ like($err, qr/XX001.*superfile "\Q$last\E"/s, '... and an error to who does');
 rename "$lake/t/$last.away", "$lake/t/$last" or die;
 is((counted($of_t))[0], sql($node, $of_heap), '... and is there again');
 
+# a column larger than a piece comes by several requests, and whole; large row groups are asked for ahead as well
+sql($node, "CREATE FOREIGN TABLE large (i int, b bytea) SERVER counted OPTIONS (path 'large'); CREATE FOREIGN TABLE large_local (i int, b bytea) SERVER lake OPTIONS (path 'large')");
+sql($node, "INSERT INTO large_local SELECT i, (SELECT string_agg(decode(md5(i || '-' || j), 'hex'), NULL) FROM generate_series(1, 128) j) FROM generate_series($_ * 10000 + 1, $_ * 10000 + 6000) i") for 0, 1;
+my $digest = 'SELECT count(*), sum(length(b)), md5(string_agg(md5(b), NULL ORDER BY i)) FROM large';
+($out, $rounds, @requests) = counted($digest);
+is($out, sql($node, "$digest\_local" =~ s/\\_/_/r), 'columns of 12 MB');
+cmp_ok(scalar(grep { $_->[1] =~ /seg-/ } @requests), '>=', 6, '... by several requests');
+
 # ---- the log ----
 
 sub log_requests { return grep { $_->[1] =~ /_delta_log/ } @_; }

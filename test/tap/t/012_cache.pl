@@ -38,6 +38,7 @@ sub data_requests { return grep { $_->[2] =~ /seg-|deletion_vector/ } map { [ sp
 sub cache_files { return glob "$dir/block-*"; }
 sub cache_bytes { my $sum = 0; $sum += (stat $_)[12] * 512 for cache_files(); return $sum; }
 sub clear { unlink cache_files(); }
+sub overwrite { my ($f, $at, $bytes) = @_; open(my $fh, '+<', $f) or die; binmode $fh; seek $fh, $at, 0; print $fh $bytes; close $fh; }
 
 my ($out, @requests) = counted($q);
 is($out, $right, 'a cold session');
@@ -68,6 +69,26 @@ cmp_ok($bytes, '<', $all / 2, "one column of three: $bytes of $all bytes are ask
 is(sql($node, $q), $right, 'the others come later');
 is(sql($node, $q), $right, '... and stay');
 
+# columns larger than a piece: some of their blocks there, some not
+sql($node, "CREATE FOREIGN TABLE large (i int, b bytea) SERVER counted OPTIONS (path 'large');
+	INSERT INTO large SELECT i, (SELECT string_agg(decode(md5(i || '-' || j), 'hex'), NULL) FROM generate_series(1, 128) j) FROM generate_series(1, 6000) i");
+my $digest = 'SELECT count(*), sum(length(b)), md5(string_agg(md5(b), NULL ORDER BY i)) FROM large';
+my ($large) = sql($node, "SET supertable.cache_size = 0; $digest");
+is(sql($node, $digest), $large, 'a column of 12 MB');
+($out, @requests) = counted($digest);
+is("$out " . @requests, "$large 0", '... is cached');
+for my $holes ([ 3, 1 ], [ 0, 40 ], [ 120, 10 ], [ 60, 100 ])
+{
+	my ($file) = grep { -s $_ > 8_000_000 } cache_files();
+	overwrite($file, 256 + 8 * $holes->[0], "\0" x (8 * $holes->[1]));
+	($out, @requests) = counted($digest);
+	is($out, $large, "without $holes->[1] blocks from $holes->[0] on");
+	my $got = 0;
+	$got += $_->[3] for @requests;
+	cmp_ok($got, '<=', $holes->[1] * 65536, '... only those are asked for');
+	cmp_ok($got, '>', 0, '... and they are');
+}
+
 # ---- damage ----
 
 sub damage
@@ -82,7 +103,6 @@ sub damage
 	is("$out " . @requests, "$right 0", '... and then no more');
 }
 
-sub overwrite { my ($f, $at, $bytes) = @_; open(my $fh, '+<', $f) or die; binmode $fh; seek $fh, $at, 0; print $fh $bytes; close $fh; }
 
 damage('a flipped byte in each block', sub { my ($f) = @_; for (my $at = 5000; $at < -s $f; $at += 65536) { overwrite($f, $at, 'X'); } });
 damage('files cut short', sub { truncate $_[0], 70000; });
@@ -135,6 +155,10 @@ clear();
 	$in = "BEGIN; DECLARE c CURSOR FOR SELECT * FROM t; FETCH 1 FROM c;\n";
 	$h->pump until $o =~ /\n/;
 	my $t0 = time;
+	my ($rc, undef, $err) = sql_err($node, "SET statement_timeout = '60ms'; $q");
+	like($err, qr/57014/, 'L34: waiting for what another session fetches can be cancelled');
+	cmp_ok(time - $t0, '<', 2, '... at once');
+	$t0 = time;
 	is(sql($node, $q), $right, 'with a cursor left open in another session');
 	cmp_ok(time - $t0, '<', 30, '... the answer comes');
 	$in .= "COMMIT;\n\\q\n";

@@ -53,38 +53,32 @@ fail_short(StblRequest *req, uint64_t size, uint64_t end)
 			 req->key, (unsigned long long) size, (unsigned long long) end);
 }
 
-/* Opens an object; -1 with the request failed. */
+/* Opens an object of a folder; -1 with the request failed. */
 static int
-open_object(StblFileStore *store, StblRequest *req, struct stat *st)
+open_object(StblFileStore *store, int dir, const char *name, StblRequest *req, struct stat *st)
 {
-	const char *name;
-	int			dir = stbl_file_parent(store, req->key, false, &name, req);
-	int			fd;
+	int			fd = stbl_file_open_at(dir, name, O_RDONLY | O_NONBLOCK);
 
-	if (dir < 0)
-		return -1;
-	fd = stbl_file_open_at(dir, name, O_RDONLY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, st) != 0)
 	{
 		stbl_file_fail(req, errno, "read object", req->key);
 		if (fd >= 0)
 			close(fd);
-		fd = -1;
+		return -1;
 	}
-	else if (!S_ISREG(st->st_mode))
+	if (!S_ISREG(st->st_mode))
 	{
 		close(fd);
-		fd = -1;
 		stbl_file_fail(req, ENOENT, "read object", req->key);
+		return -1;
 	}
-	else if (st->st_nlink > 1 && !stbl_file_sync_dir(store, dir))
+	if (st->st_nlink > 1 && !stbl_file_sync_dir(store, dir))
 	{
 		/* its writer has not got as far as making the name durable */
 		stbl_file_fail(req, errno, "fsync directory of object", req->key);
 		close(fd);
-		fd = -1;
+		return -1;
 	}
-	close(dir);
 	return fd;
 }
 
@@ -129,10 +123,14 @@ static void
 do_get(StblFileStore *store, StblRequest *req)
 {
 	struct stat st;
-	int			fd = open_object(store, req, &st);
+	const char *name;
+	int			dir = stbl_file_parent(store, req->key, false, &name, req);
+	int			fd = dir >= 0 ? open_object(store, dir, name, req, &st) : -1;
 	uint64_t	offset = req->offset;
 	uint64_t	length = req->length;
 
+	if (dir >= 0)
+		close(dir);
 	if (fd < 0)
 		return;
 	if (req->op == STBL_OP_GET)
@@ -156,10 +154,10 @@ do_get(StblFileStore *store, StblRequest *req)
 
 /* HEAD: the same etag as GET, so a small object is read for it. */
 bool
-stbl_file_head(StblFileStore *store, StblRequest *req)
+stbl_file_head(StblFileStore *store, int dir, const char *name, StblRequest *req)
 {
 	struct stat st;
-	int			fd = open_object(store, req, &st);
+	int			fd = open_object(store, dir, name, req, &st);
 	uint8_t    *data = NULL;
 	bool		small;
 
@@ -177,76 +175,69 @@ stbl_file_head(StblFileStore *store, StblRequest *req)
 	return true;
 }
 
+static void
+do_head(StblFileStore *store, StblRequest *req)
+{
+	const char *name;
+	int			dir = stbl_file_parent(store, req->key, false, &name, req);
+
+	if (dir < 0)
+		return;
+	(void) stbl_file_head(store, dir, name, req);
+	close(dir);
+}
+
 /* ---- locks ---- */
 
-/* Opens (makes) the lock file of the request's key; -1 with the request failed. */
-static int
-open_lock(StblFileStore *store, StblRequest *req)
-{
-	char		name[32];
-	int			tmp;
-	int			fd;
+#define LOCK_NAME_SIZE 32
 
-	if (!stbl_file_reopen(store, req))
-		return -1;
-	tmp = stbl_file_temp_dir(store, req);
-	if (tmp < 0)
-		return -1;
-	snprintf(name, sizeof(name), "lock.%03x",
+static void
+lock_name(const StblRequest *req, char *name)
+{
+	snprintf(name, LOCK_NAME_SIZE, "lock.%03x",
 			 (unsigned) (stbl_file_hash((const uint8_t *) req->key, strlen(req->key), 7) % LOCK_FILES));
-	fd = stbl_file_open_at(tmp, name, O_RDWR | O_CREAT);
-	if (fd < 0)
-	{
-		stbl_file_fail(req, errno, "lock object", req->key);
-		if (req->status == STBL_ST_NOT_FOUND)
-			req->status = STBL_ST_TRANSIENT;
-	}
-	close(tmp);
-	return fd;
 }
 
-/* Whether two descriptors are one file. */
+/* Opens the hidden folder as the path names it now, unless that is done; false with the request failed. */
 static bool
-is_same_file(int a, int b)
+open_temp_dir(StblFileStore *store, StblRequest *req, int *tmp)
 {
-	struct stat st_a;
-	struct stat st_b;
-
-	return fstat(a, &st_a) == 0 && fstat(b, &st_b) == 0 && st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino;
+	if (*tmp < 0 && stbl_file_reopen(store, req))
+		*tmp = stbl_file_temp_dir(store, req);
+	return *tmp >= 0;
 }
 
-/*
- * Waited for and got: is it still the lock of this key?  The directory may
- * have been made anew meanwhile, and then others lock another file.  If not,
- * the request is done.
- */
+/* Opens (makes) the lock file of the request's key; false with the request failed. */
 static bool
-is_current_lock(StblFileStore *store, StblRequest *req, int lock_fd)
+open_lock(StblFileStore *store, StblRequest *req, int *tmp)
 {
-	int			now = open_lock(store, req);
-	bool		same;
+	StblFilePut *put = req->driver_data;
+	char		name[LOCK_NAME_SIZE];
 
-	if (now < 0)
+	if (!open_temp_dir(store, req, tmp))
 		return false;
-	same = is_same_file(now, lock_fd);
-	close(now);
-	if (!same)
-	{
+	lock_name(req, name);
+	put->lock_fd = stbl_file_open_at(*tmp, name, O_RDWR | O_CREAT);
+	if (put->lock_fd >= 0)
+		return true;
+	stbl_file_fail(req, errno, "lock object", req->key);
+	if (req->status == STBL_ST_NOT_FOUND)
 		req->status = STBL_ST_TRANSIENT;
-		req->error_kind = STBL_ERR_LOCKED;
-		snprintf(req->message, sizeof(req->message), "could not lock object \"%.300s\": the directory was made anew", req->key);
-	}
-	return same;
+	return false;
 }
 
 /* Tries to lock; false: not now, or the request is done. */
 static bool
-try_lock(StblFileStore *store, StblRequest *req, int lock_fd)
+try_lock(StblFileStore *store, StblRequest *req, int *tmp)
 {
-	if (lock_fd < 0)
+	StblFilePut *put = req->driver_data;
+
+	if (req->op == STBL_OP_PUT_NEW)
 		return true;
-	if (flock(lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return is_current_lock(store, req, lock_fd);
+	if (put->lock_fd < 0 && !open_lock(store, req, tmp))
+		return false;
+	if (flock(put->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return true;
 	if (errno != EWOULDBLOCK && errno != EINTR)
 		stbl_file_fail(req, errno, "lock object", req->key);
 	else if (stbl_file_now_us() >= req->deadline_us)
@@ -255,6 +246,29 @@ try_lock(StblFileStore *store, StblRequest *req, int lock_fd)
 		req->error_kind = STBL_ERR_LOCKED;
 		snprintf(req->message, sizeof(req->message), "could not lock object \"%.300s\" in time", req->key);
 	}
+	return false;
+}
+
+/*
+ * Waited for and got: is it still the lock of this key?  The directory may
+ * have been made anew meanwhile, and then others lock another file.  If not,
+ * the request is done.  tmp was opened after the lock was got.
+ */
+static bool
+is_current_lock(StblRequest *req, int tmp)
+{
+	StblFilePut *put = req->driver_data;
+	char		name[LOCK_NAME_SIZE];
+	struct stat held;
+	struct stat now;
+
+	lock_name(req, name);
+	if (fstat(put->lock_fd, &held) == 0 && fstatat(tmp, name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+		held.st_dev == now.st_dev && held.st_ino == now.st_ino)
+		return true;
+	req->status = STBL_ST_TRANSIENT;
+	req->error_kind = STBL_ERR_LOCKED;
+	snprintf(req->message, sizeof(req->message), "could not lock object \"%.300s\": the directory was made anew", req->key);
 	return false;
 }
 
@@ -293,23 +307,18 @@ start_write(StblFileStore *store, StblRequest *req)
 		stbl_file_fail(req, ENOMEM, "write object", req->key);
 		return;
 	}
-	put->dir = put->tmp = put->fd = put->lock_fd = -1;
-	if (req->op != STBL_OP_PUT_NEW)
-	{
-		put->lock_fd = open_lock(store, req);
-		if (put->lock_fd < 0)
-		{
-			free(put);
-			return;
-		}
-	}
+	put->fd = put->lock_fd = -1;
 	req->driver_data = put;
 	while (*last != NULL)
 		last = &((StblFilePut *) (*last)->driver_data)->next;
 	*last = req;
 	if (req->op == STBL_OP_PUT_NEW)
 	{
-		stbl_file_write_group(store, &req, 1);
+		StblFileGroup group;
+
+		group.reqs[0] = req;
+		group.n = 1;
+		stbl_file_write_group(store, &group);
 		unlink_waiting(store, req);
 	}
 }
@@ -353,7 +362,7 @@ start(StblFileStore *store, StblRequest *req)
 			do_get(store, req);
 			return;
 		case STBL_OP_HEAD:
-			(void) stbl_file_head(store, req);
+			do_head(store, req);
 			return;
 		case STBL_OP_PUT_NEW:
 		case STBL_OP_PUT:
@@ -387,20 +396,32 @@ file_submit(void *store_p, StblRequest *req)
 	req->store_time_us = stbl_file_now_us();
 }
 
-/* Of those that wait, the first that can go: locked, or done without. */
+/*
+ * Of those that wait, the first that can go: locked, or done without.  The
+ * hidden folder is opened once for all, and once more when all locks are held.
+ */
 static int
 gather(StblFileStore *store, StblRequest **group)
 {
+	int			tmp = -1;
 	int			n = 0;
 
 	for (StblRequest *req = store->waiting; req != NULL && n < STBL_FILE_GROUP_MAX; req = ((StblFilePut *) req->driver_data)->next)
 	{
 		if (store->sync_failed)
 			refuse_unsynced(req);
-		else if (!try_lock(store, req, ((StblFilePut *) req->driver_data)->lock_fd) && req->status == STBL_ST_PENDING)
+		else if (!try_lock(store, req, &tmp) && req->status == STBL_ST_PENDING)
 			continue;
 		group[n++] = req;
 	}
+	if (tmp >= 0)
+		close(tmp);
+	tmp = -1;
+	for (int i = 0; i < n; i++)
+		if (group[i]->status == STBL_ST_PENDING && group[i]->op != STBL_OP_PUT_NEW && open_temp_dir(store, group[i], &tmp))
+			(void) is_current_lock(group[i], tmp);
+	if (tmp >= 0)
+		close(tmp);
 	return n;
 }
 
@@ -408,19 +429,19 @@ static void
 file_drive(void *store_p, int timeout_ms)
 {
 	StblFileStore *store = store_p;
-	StblRequest *group[STBL_FILE_GROUP_MAX];
 	StblRequest *ready[STBL_FILE_GROUP_MAX];
-	int			n = gather(store, group);
-	int			n_ready = 0;
+	StblFileGroup group;
+	int			n = gather(store, ready);
 
+	group.n = 0;
 	for (int i = 0; i < n; i++)
-		if (group[i]->status == STBL_ST_PENDING)
-			ready[n_ready++] = group[i];
-	stbl_file_write_group(store, ready, n_ready);
+		if (ready[i]->status == STBL_ST_PENDING)
+			group.reqs[group.n++] = ready[i];
+	stbl_file_write_group(store, &group);
 	for (int i = 0; i < n; i++)
 	{
-		group[i]->store_time_us = stbl_file_now_us();
-		unlink_waiting(store, group[i]);
+		ready[i]->store_time_us = stbl_file_now_us();
+		unlink_waiting(store, ready[i]);
 	}
 	/* flock cannot be waited for beside the latch, so this returns soon and is called again */
 	if (n == 0 && store->waiting != NULL && timeout_ms > 0)

@@ -23,8 +23,8 @@
 /* How many directories known to be durable are remembered. */
 #define STBL_FILE_N_DURABLE 64
 
-/* Writes that go together: each holds a few descriptors. */
-#define STBL_FILE_GROUP_MAX 32
+/* Writes that go together: each holds two descriptors. */
+#define STBL_FILE_GROUP_MAX 64
 
 typedef struct StblFileId
 {
@@ -45,29 +45,46 @@ typedef struct StblFileStore
 	StblFileId	durable[STBL_FILE_N_DURABLE];	/* directories whose own entry is on disk */
 } StblFileStore;
 
+/* A folder in which writes of a group have their objects. */
+typedef struct StblFileFolder
+{
+	const char *key;			/* of one of them; the folder's is its first len bytes */
+	size_t		len;
+	int			fd;
+	bool		is_made;		/* it and those above were made, or found, durable */
+	bool		is_synced;		/* it was forced out, or that failed */
+	bool		sync_ok;
+} StblFileFolder;
+
+/* Writes that go together, and what they have in common. */
+typedef struct StblFileGroup
+{
+	StblRequest *reqs[STBL_FILE_GROUP_MAX];
+	int			n;
+	int			tmp;			/* the hidden folder, -1: not open */
+	StblFileFolder folders[2 * STBL_FILE_GROUP_MAX];
+	int			n_folders;
+} StblFileGroup;
+
 /* A write: it waits for its turn and its key's lock, then goes with others. */
 typedef struct StblFilePut
 {
 	StblRequest *next;			/* of those that wait */
 	int			lock_fd;		/* -1: needs none; so below, not open */
-	int			dir;
-	int			tmp;
 	int			fd;
-	const char *name;			/* in dir */
-	char		temp[96];		/* name in tmp, empty: none */
+	StblFileFolder *folder;		/* of the group it goes with */
+	const char *name;			/* there */
+	char		temp[96];		/* name in the hidden folder, empty: none */
 	int			sync_errno;		/* of its data; 0: durable */
 	struct stat st;
-	StblFileId	dir_id;
-	bool		is_synced;		/* dir was forced out, or that failed */
-	bool		sync_ok;
 } StblFilePut;
 
 /* file.c */
 extern void stbl_file_describe(StblRequest *req, const struct stat *st, const uint8_t *data);
-extern bool stbl_file_head(StblFileStore *store, StblRequest *req);
+extern bool stbl_file_head(StblFileStore *store, int dir, const char *name, StblRequest *req);
 
-/* file_put.c: n writes, at most STBL_FILE_GROUP_MAX, their locks held; all are done at return */
-extern void stbl_file_write_group(StblFileStore *store, StblRequest *const *reqs, int n);
+/* file_put.c: the writes of reqs, n, their locks held; all are done at return */
+extern void stbl_file_write_group(StblFileStore *store, StblFileGroup *group);
 extern void stbl_file_sync_end(StblFileStore *store);
 
 /* file_path.c */

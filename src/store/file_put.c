@@ -5,8 +5,8 @@
  * Each request goes the way it would go alone (file.c): data durable under a
  * temporary name, then the name, then the directory durable, then the
  * temporary name away.  In a group all data are forced out at once, and a
- * directory once for all names in it.  Who needs the lock of its key holds
- * it throughout.
+ * directory is opened, and forced out, once for all names in it.  Who needs
+ * the lock of its key holds it throughout.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -42,7 +42,7 @@ set_time(int fd)
 }
 
 static void
-fail_temp(StblRequest *req, int err)
+fail_temp(const StblFileGroup *group, StblRequest *req, int err)
 {
 	StblFilePut *put = req->driver_data;
 
@@ -50,7 +50,7 @@ fail_temp(StblRequest *req, int err)
 		close(put->fd);
 	put->fd = -1;
 	if (put->temp[0] != '\0')
-		unlinkat(put->tmp, put->temp, 0);
+		unlinkat(group->tmp, put->temp, 0);
 	put->temp[0] = '\0';
 	stbl_file_fail(req, err, "write object", req->key);
 	if (req->status == STBL_ST_NOT_FOUND)
@@ -59,7 +59,7 @@ fail_temp(StblRequest *req, int err)
 
 /* Creates a temporary file with the request's data, not durable yet. */
 static bool
-write_temp(StblRequest *req)
+write_temp(const StblFileGroup *group, StblRequest *req)
 {
 	static unsigned seq = 0;
 	StblFilePut *put = req->driver_data;
@@ -68,11 +68,11 @@ write_temp(StblRequest *req)
 	{
 		snprintf(put->temp, sizeof(put->temp), "put.%ld.%u.%llx", (long) getpid(), seq++,
 				 (unsigned long long) stbl_file_now_us());
-		put->fd = stbl_file_open_at(put->tmp, put->temp, O_WRONLY | O_CREAT | O_EXCL);
+		put->fd = stbl_file_open_at(group->tmp, put->temp, O_WRONLY | O_CREAT | O_EXCL);
 	} while (put->fd < 0 && errno == EEXIST);	/* by another machine's process */
 	if (put->fd >= 0 && stbl_file_write(put->fd, req->data, req->data_len) && set_time(put->fd))
 		return true;
-	fail_temp(req, errno);
+	fail_temp(group, req, errno);
 	return false;
 }
 
@@ -178,7 +178,7 @@ sync_data(StblFileStore *store, StblRequest *const *reqs, int n)
 
 /* The data are durable, or not; the name is still the temporary one. */
 static bool
-finish_temp(StblRequest *req)
+finish_temp(const StblFileGroup *group, StblRequest *req)
 {
 	StblFilePut *put = req->driver_data;
 	int			err = put->sync_errno;
@@ -190,7 +190,7 @@ finish_temp(StblRequest *req)
 	if (close(fd) != 0 && errno != EINTR && err == 0)
 		err = errno;
 	if (err != 0)
-		fail_temp(req, err);
+		fail_temp(group, req, err);
 	return err == 0;
 }
 
@@ -248,16 +248,17 @@ explain_no_name(StblRequest *req, int err, int dir, const char *name)
  * second one, by which a reader can tell.
  */
 static void
-put_name(StblRequest *req)
+put_name(const StblFileGroup *group, StblRequest *req)
 {
 	StblFilePut *put = req->driver_data;
+	int			dir = put->folder->fd;
 	char		moved[sizeof(put->temp) + 2];
 	struct stat now;
 	bool		is_new = req->op == STBL_OP_PUT_NEW;
 	bool		done = false;
 
 	snprintf(moved, sizeof(moved), "%s.m", put->temp);
-	if (!is_new && linkat(put->tmp, put->temp, put->tmp, moved, 0) != 0)
+	if (!is_new && linkat(group->tmp, put->temp, group->tmp, moved, 0) != 0)
 	{
 		stbl_file_fail(req, errno, "write object", req->key);
 		if (req->status == STBL_ST_NOT_FOUND)
@@ -265,17 +266,17 @@ put_name(StblRequest *req)
 	}
 	for (int tries = 0; tries < 8 && !done && req->status == STBL_ST_PENDING; tries++)
 	{
-		done = (is_new ? linkat(put->tmp, put->temp, put->dir, put->name, 0) :
-				renameat(put->tmp, moved, put->dir, put->name)) == 0;
+		done = (is_new ? linkat(group->tmp, put->temp, dir, put->name, 0) :
+				renameat(group->tmp, moved, dir, put->name)) == 0;
 		if (!done)
 		{
 			int			err = errno;
 
 			/* a file server that was asked twice says EEXIST of what it did the first time */
-			if (is_new && err == EEXIST && fstatat(put->tmp, put->temp, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_nlink > 1)
+			if (is_new && err == EEXIST && fstatat(group->tmp, put->temp, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_nlink > 1)
 				done = true;
 			else
-				explain_no_name(req, err, put->dir, put->name);
+				explain_no_name(req, err, dir, put->name);
 		}
 	}
 	if (!done && req->status == STBL_ST_PENDING)
@@ -286,19 +287,74 @@ put_name(StblRequest *req)
 				 req->key);
 	}
 	if (!is_new && !done)
-		unlinkat(put->tmp, moved, 0);
+		unlinkat(group->tmp, moved, 0);
 }
+
+/* ---- folders ---- */
+
+/*
+ * The folder of the request's key, opened once for a group; made if asked
+ * for.  NULL with the request failed.
+ */
+static StblFileFolder *
+find_folder(StblFileStore *store, StblFileGroup *group, StblRequest *req, bool make)
+{
+	StblFilePut *put = req->driver_data;
+	const char *last = strrchr(req->key, '/');
+	size_t		len = last != NULL ? (size_t) (last - req->key) + 1 : 0;
+	StblFileFolder *f;
+
+	put->name = req->key + len;
+	for (int i = 0; i < group->n_folders; i++)
+	{
+		f = &group->folders[i];
+		if (f->len == len && memcmp(f->key, req->key, len) == 0 && (f->is_made || !make))
+			return f;
+	}
+	f = &group->folders[group->n_folders];
+	f->fd = stbl_file_parent(store, req->key, make, &put->name, req);
+	if (f->fd < 0)
+		return NULL;
+	f->key = req->key;
+	f->len = len;
+	f->is_made = make;
+	f->is_synced = f->sync_ok = false;
+	group->n_folders++;
+	return f;
+}
+
+/* Makes a folder durable, once in a group. */
+static bool
+sync_folder(StblFileStore *store, StblFileFolder *f)
+{
+	if (!f->is_synced)
+		f->sync_ok = stbl_file_sync_dir(store, f->fd);
+	else
+		errno = EIO;
+	f->is_synced = true;
+	return f->sync_ok;
+}
+
+/* ---- a group ---- */
 
 /* With the key's lock held: is the content the one that is to be replaced? */
 static bool
-matches(StblFileStore *store, StblRequest *req)
+matches(StblFileStore *store, StblFileGroup *group, StblRequest *req)
 {
+	StblFilePut *put = req->driver_data;
+	StblFileFolder *f = find_folder(store, group, req, false);
 	StblRequest look;
 
+	if (f == NULL)
+	{
+		if (req->status == STBL_ST_NOT_FOUND)
+			req->status = STBL_ST_PRECONDITION;
+		return false;
+	}
 	memset(&look, 0, sizeof(look));
 	look.op = STBL_OP_HEAD;
 	look.key = req->key;
-	if (stbl_file_head(store, &look))
+	if (stbl_file_head(store, f->fd, put->name, &look))
 	{
 		if (req->etag != NULL && strcmp(look.new_etag, req->etag) == 0)
 			return true;
@@ -313,24 +369,24 @@ matches(StblFileStore *store, StblRequest *req)
 
 /* With the key's lock held.  Pending afterwards: the directory is to be made durable. */
 static void
-delete_object(StblFileStore *store, StblRequest *req)
+delete_object(StblFileStore *store, StblFileGroup *group, StblRequest *req)
 {
 	StblFilePut *put = req->driver_data;
 	struct stat st;
 	int			err;
 
-	put->dir = stbl_file_parent(store, req->key, false, &put->name, req);
-	if (put->dir < 0)
+	put->folder = find_folder(store, group, req, false);
+	if (put->folder == NULL)
 	{
 		if (req->status == STBL_ST_NOT_FOUND)
 			req->status = STBL_ST_OK;
 		return;
 	}
-	if (unlinkat(put->dir, put->name, 0) == 0)
+	if (unlinkat(put->folder->fd, put->name, 0) == 0)
 		return;
 	err = errno;
 	if (err == ENOENT || err == EISDIR ||
-		(err == EPERM && fstatat(put->dir, put->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)))
+		(err == EPERM && fstatat(put->folder->fd, put->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)))
 		req->status = STBL_ST_OK;
 	else
 	{
@@ -342,101 +398,77 @@ delete_object(StblFileStore *store, StblRequest *req)
 
 /* What comes before anything has to be durable. */
 static void
-begin(StblFileStore *store, StblRequest *req)
+begin(StblFileStore *store, StblFileGroup *group, StblRequest *req)
 {
 	StblFilePut *put = req->driver_data;
 
 	if (req->op == STBL_OP_DELETE)
 	{
-		delete_object(store, req);
+		delete_object(store, group, req);
 		return;
 	}
-	if (req->op == STBL_OP_PUT_MATCH && !matches(store, req))
+	if (req->op == STBL_OP_PUT_MATCH && !matches(store, group, req))
 		return;
-	put->dir = stbl_file_parent(store, req->key, true, &put->name, req);
-	if (put->dir < 0)
+	put->folder = find_folder(store, group, req, true);
+	if (put->folder == NULL)
 		return;
-	put->tmp = stbl_file_temp_dir(store, req);
-	if (put->tmp >= 0)
-		(void) write_temp(req);
+	if (group->tmp < 0)
+		group->tmp = stbl_file_temp_dir(store, req);
+	if (group->tmp >= 0)
+		(void) write_temp(group, req);
 }
 
-/* Makes the directory of request i durable, unless one before it had the same. */
-static bool
-sync_dir_once(StblFileStore *store, StblRequest *const *reqs, int i)
-{
-	StblFilePut *put = reqs[i]->driver_data;
-	struct stat st;
-
-	if (fstat(put->dir, &st) != 0)
-		return stbl_file_sync_dir(store, put->dir);
-	put->dir_id.dev = st.st_dev;
-	put->dir_id.ino = st.st_ino;
-	for (int k = 0; k < i; k++)
-	{
-		StblFilePut *before = reqs[k]->driver_data;
-
-		if (before->is_synced && before->dir_id.dev == st.st_dev && before->dir_id.ino == st.st_ino)
-		{
-			put->is_synced = true;
-			errno = EIO;
-			return put->sync_ok = before->sync_ok;
-		}
-	}
-	put->is_synced = true;
-	return put->sync_ok = stbl_file_sync_dir(store, put->dir);
-}
-
-static void
-end(StblRequest *req)
-{
-	StblFilePut *put = req->driver_data;
-
-	if (put->temp[0] != '\0')
-		unlinkat(put->tmp, put->temp, 0);
-	if (put->tmp >= 0)
-		close(put->tmp);
-	if (put->dir >= 0)
-		close(put->dir);
-}
-
-#define PENDING(i) (reqs[i]->status == STBL_ST_PENDING)
-#define IS_PUT(i) (reqs[i]->op != STBL_OP_DELETE)
+#define IS_PENDING(req) ((req)->status == STBL_ST_PENDING)
+#define IS_PUT(req) ((req)->op != STBL_OP_DELETE)
 
 void
-stbl_file_write_group(StblFileStore *store, StblRequest *const *reqs, int n)
+stbl_file_write_group(StblFileStore *store, StblFileGroup *group)
 {
 	StblRequest *written[STBL_FILE_GROUP_MAX];
 	int			n_written = 0;
 
-	for (int i = 0; i < n; i++)
+	group->tmp = -1;
+	group->n_folders = 0;
+	for (int i = 0; i < group->n; i++)
 	{
-		begin(store, reqs[i]);
-		if (PENDING(i) && IS_PUT(i))
-			written[n_written++] = reqs[i];
+		StblRequest *req = group->reqs[i];
+
+		begin(store, group, req);
+		if (IS_PENDING(req) && IS_PUT(req))
+			written[n_written++] = req;
 	}
 	sync_data(store, written, n_written);
 	for (int i = 0; i < n_written; i++)
-		if (finish_temp(written[i]))
-			put_name(written[i]);
+		if (finish_temp(group, written[i]))
+			put_name(group, written[i]);
 
 	/* Now the directories say what they should. */
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < group->n; i++)
 	{
-		StblFilePut *put = reqs[i]->driver_data;
+		StblRequest *req = group->reqs[i];
+		StblFilePut *put = req->driver_data;
 
-		if (!PENDING(i))
+		if (!IS_PENDING(req))
 			continue;
-		if (!sync_dir_once(store, reqs, i))
+		if (!sync_folder(store, put->folder))
 		{
-			stbl_file_fail(reqs[i], errno, "fsync directory of object", reqs[i]->key);
-			reqs[i]->status = STBL_ST_UNKNOWN;
+			stbl_file_fail(req, errno, "fsync directory of object", req->key);
+			req->status = STBL_ST_UNKNOWN;
 			continue;
 		}
-		reqs[i]->status = STBL_ST_OK;
-		if (IS_PUT(i))
-			stbl_file_describe(reqs[i], &put->st, reqs[i]->data);
+		req->status = STBL_ST_OK;
+		if (IS_PUT(req))
+			stbl_file_describe(req, &put->st, req->data);
 	}
-	for (int i = 0; i < n; i++)
-		end(reqs[i]);
+	for (int i = 0; i < group->n; i++)
+	{
+		StblFilePut *put = group->reqs[i]->driver_data;
+
+		if (put->temp[0] != '\0')
+			unlinkat(group->tmp, put->temp, 0);
+	}
+	for (int i = 0; i < group->n_folders; i++)
+		close(group->folders[i].fd);
+	if (group->tmp >= 0)
+		close(group->tmp);
 }

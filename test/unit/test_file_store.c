@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/file.h>
@@ -46,6 +47,25 @@ fsync(int fd)
 		}
 	}
 	return (int) syscall(SYS_fsync, fd);
+}
+
+static int	n_opened_dirs = 0;
+
+/* The driver's openat, counted where it opens a directory. */
+int
+openat(int dir, const char *path, int flags,...)
+{
+	va_list		args;
+	mode_t		mode = 0;
+
+	if (flags & O_CREAT)
+	{
+		va_start(args, flags);
+		mode = va_arg(args, mode_t);
+		va_end(args);
+	}
+	n_opened_dirs += (flags & O_DIRECTORY) != 0;
+	return (int) syscall(SYS_openat, dir, path, flags, mode);
 }
 
 static void *
@@ -779,7 +799,7 @@ test_together(void)
 	for (int i = 0; i < N_TOGETHER; i++)
 		d->release(s, &reqs[i]);
 
-	n_fsync_of_dirs = 0;
+	n_fsync_of_dirs = n_opened_dirs = 0;
 	for (int i = 0; i < 30; i++)
 	{
 		snprintf(keys[i], sizeof(keys[i]), "many/again%d", i);
@@ -789,10 +809,11 @@ test_together(void)
 		d->submit(s, &reqs[i]);
 	}
 	for (int i = 0; i < 30; i++)
-	{
 		wait_for(s, &reqs[i]);
+	/* a few more where two keys share a lock: then there are two groups, or three */
+	OK(n_opened_dirs <= 12, "and opened so, the hidden one too: %d times", n_opened_dirs);
+	for (int i = 0; i < 30; i++)
 		bad += reqs[i].status != STBL_ST_OK || !content_is(s, keys[i], "x");
-	}
 	OK(bad == 0 && n_fsync_of_dirs <= 6, "a directory is forced out once a group, %d times for 30 objects", n_fsync_of_dirs);
 	for (int i = 0; i < 4; i++)
 	{
@@ -813,6 +834,47 @@ test_together(void)
 	d->close(s);
 	s = open_store();
 	OK(do_read(s, STBL_OP_HEAD, keys[3], NULL, NULL) == STBL_ST_NOT_FOUND, "what was cancelled before its turn was not done");
+	d->close(s);
+}
+
+/* More replacements than go together, in two folders, and of what is not there. */
+static void
+test_groups(void)
+{
+	void	   *s = open_store();
+	static StblRequest reqs[150];
+	static char keys[150][32];
+	static char etags[150][128];
+	char		path[300];
+	int			bad = 0;
+
+	stbl_fsync = false;
+	for (int i = 0; i < 150; i++)
+	{
+		snprintf(keys[i], sizeof(keys[i]), i % 3 == 2 ? "void/%d" : i % 3 ? "odd/%d" : "even/%d", i);
+		if (i % 3 != 2)
+			do_write(s, STBL_OP_PUT_NEW, keys[i], "old", NULL, etags[i]);
+		else
+			strcpy(etags[i], etags[i - 1]);
+		prepare(&reqs[i], STBL_OP_PUT_MATCH, keys[i]);
+		reqs[i].data = "new";
+		reqs[i].data_len = 3;
+		reqs[i].etag = etags[i];
+	}
+	stbl_fsync = true;
+	for (int i = 0; i < 150; i++)
+		d->submit(s, &reqs[i]);
+	for (int i = 0; i < 150; i++)
+	{
+		wait_for(s, &reqs[i]);
+		bad += reqs[i].status != (i % 3 != 2 ? STBL_ST_OK : STBL_ST_PRECONDITION);
+		d->release(s, &reqs[i]);
+	}
+	for (int i = 0; i < 150; i++)
+		bad += i % 3 != 2 && !content_is(s, keys[i], "new");
+	snprintf(path, sizeof(path), "%s/void", root);
+	OK(bad == 0, "100 replacements in two folders, and 50 of what is not there");
+	OK(access(path, F_OK) != 0, "whose folder is not made for them");
 	d->close(s);
 }
 
@@ -885,6 +947,7 @@ main(void)
 	test_root_gone(s);
 	test_sync_failure();
 	test_together();
+	test_groups();
 	test_stale_temps();
 	OK(count_temps() == 0, "no temporary file is left by all this");
 	d->close(s);

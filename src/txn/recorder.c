@@ -499,10 +499,12 @@ StblSnapshot *
 stbl_txn_newest(StblTxnTable *tt)
 {
 	StblSnapshot *snapshot;
+	bool		looked = tt->looked && tt->table->current != NULL;
 
+	tt->looked = false;
 	if (IsolationUsesXactSnapshot() && tt->first_snapshot != NULL)
 		return tt->first_snapshot;
-	snapshot = stbl_snapshot_refresh(tt->table, 0);
+	snapshot = looked ? tt->table->current : stbl_snapshot_refresh(tt->table, 0);
 	stbl_txn_check_table_id(tt, snapshot);
 	if (IsolationUsesXactSnapshot())
 		tt->first_snapshot = stbl_snapshot_pin(snapshot);
@@ -522,7 +524,10 @@ stbl_txn_snapshot(StblTxnTable *tt, void *statement, MemoryContext cxt)
 	{
 		st = lfirst(lc);
 		if (st->id == statement)
+		{
+			tt->looked = false;
 			return st->snapshot;
+		}
 	}
 	snapshot = stbl_txn_newest(tt);
 	st = MemoryContextAllocZero(cxt, sizeof(StblStatement));

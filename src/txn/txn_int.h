@@ -126,6 +126,7 @@ struct StblTxnTable
 	MemoryContext cxt;
 	char	   *table_id;		/* metaData.id met first; NULL: no table yet, or unverified */
 	bool		unverified;		/* rows are added under a cached snapshot (cached.c) */
+	bool		looked;			/* table->current is the newest, for the snapshot taken next */
 	int64		checked_version;	/* marks were checked against this version */
 	StblSnapshot *first_snapshot;	/* REPEATABLE READ and up: pinned */
 	List	   *statements;

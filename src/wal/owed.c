@@ -13,7 +13,7 @@
 
 #define MAX_DELETIONS 100
 
-/* How many markers of others an owner leaves to them, and how many it asks about beyond. */
+/* How many markers, and witness rows, of others an owner leaves to them; how many markers it asks about beyond. */
 #define TOLERATED_MARKERS 64
 #define OWNER_ASKS 16
 
@@ -62,18 +62,39 @@ publish_owed(StblTable *table, const char **ids, int n, int64 deadline_us, const
 	return n_served;
 }
 
-void
-stbl_settle_owed(StblTable *table, bool delete_witnesses, int64 deadline_us)
+/* Those that the snapshot has not applied, of the first n; the others go to the end. */
+static int
+not_applied(StblTable *table, const char **ids, int n)
+{
+	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
+	int			k = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		const char *id = ids[i];
+		StblGuard	guard;
+
+		if (table->current != NULL && stbl_guard_find(table->current, id, mem, &guard) && guard.state == STBL_GUARD_APPLIED)
+			continue;
+		ids[i] = ids[k];
+		ids[k++] = id;
+	}
+	return k;
+}
+
+bool
+stbl_settle_owed(StblTable *table, bool delete_witnesses, bool looked, int64 deadline_us)
 {
 	int			n;
 	char	  **ids = stbl_witness_list(table->root, &n);
 	const char **open;
 	const char **served;
 	int			n_open = 0;
+	int			n_ask;
 	int			n_served = 0;
 
 	if (n == 0)
-		return;
+		return looked;
 	open = palloc(sizeof(char *) * n);
 	served = palloc(sizeof(char *) * n * 2);
 	for (int i = 0; i < n; i++)
@@ -90,12 +111,27 @@ stbl_settle_owed(StblTable *table, bool delete_witnesses, int64 deadline_us)
 					open[n_open++] = ids[i];
 				break;
 		}
-	if (n_open > 0)
-		n_served += publish_owed(table, open, n_open, deadline_us, served + n_served);
+
+	/*
+	 * Applied is not owed; whether its document is COMPLETE, so that the row
+	 * may go, is asked only where such rows pile up.
+	 */
+	n_ask = not_applied(table, open, n_open);
+	if (n_ask > 0 && !looked)
+	{
+		(void) stbl_snapshot_refresh(table, deadline_us);
+		looked = true;
+		n_ask = not_applied(table, open, n_open);
+	}
+	if (delete_witnesses && n_open > TOLERATED_MARKERS)
+		n_ask = n_open;
+	if (n_ask > 0)
+		n_served += publish_owed(table, open, n_ask, deadline_us, served + n_served);
 	for (int i = 0; i < n_open; i++)
 		stbl_owner_unlock(open[i]);
 	for (int i = 0; delete_witnesses && i < Min(n_served, MAX_DELETIONS); i++)
 		stbl_witness_delete(served[i]);
+	return looked;
 }
 
 void

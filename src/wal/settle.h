@@ -84,8 +84,11 @@ extern void stbl_settle_rollback(StblTable *table, StblSettle *settles, int n, b
  * on this table (witness rows of its root whose mutation the snapshot has not
  * applied), and deletes up to 100 witness rows whose documents are COMPLETE
  * or gone.  What cannot be published is a WARNING and holds up nobody.
+ *
+ * looked: table->current is the newest version.  Else it is looked for where
+ * there is a witness that it says nothing of.  Returns whether it has been.
  */
-extern void stbl_settle_owed(StblTable *table, bool delete_witnesses, int64_t deadline_us);
+extern bool stbl_settle_owed(StblTable *table, bool delete_witnesses, bool looked, int64_t deadline_us);
 
 /*
  * A PREPARED met by a writer: if its coordinator is ours and its owner's lock

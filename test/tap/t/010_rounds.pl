@@ -49,6 +49,15 @@ at_most(5, 'two-phase UPDATE', "$warm; $insert", "BEGIN; UPDATE t SET v = v || '
 at_most(3, 'one-phase UPDATE', "$warm; $insert", "UPDATE t SET v = v || '+' WHERE id = 8");
 at_most(3, 'one-phase DELETE', "$warm; $insert", "DELETE FROM t WHERE id = 9");
 
+# What another session has committed by two-phase, and this one has seen applied, is not asked about.
+my $psql = "psql -qX -d '" . $node->connstr('postgres') . "'";
+for my $case ([ 2, 'INSERT', $insert ], [ 5, 'two-phase UPDATE', "BEGIN; UPDATE t SET v = v || '+' WHERE id = 12; COMMIT" ], [ 3, 'one-phase DELETE', 'DELETE FROM t WHERE id = 13' ])
+{
+	my ($limit, $what, $script) = @$case;
+	at_most($limit, "$what after another session's two-phase commit", "$insert;\n\\! $psql -c \"BEGIN; UPDATE t SET v = v || '+' WHERE id = 11; COMMIT\"\n$warm", $script);
+	unlike(read_file($log), qr/ GET \S+mutations/, '... without reading its document');
+}
+
 my $copy = "COPY t FROM PROGRAM 'yes 1,copied | head -1000' CSV";
 at_most(2, 'COPY of 1,000 rows', $insert, $copy);
 sql($node, "CREATE FOREIGN TABLE vectors (id int) SERVER counted OPTIONS (path 'vectors'); INSERT INTO vectors SELECT generate_series(1, 60000)");
@@ -66,7 +75,6 @@ cmp_ok($files, '>=', 20, "... which it has: $files");
 is(sql($node, 'SELECT count(*), sum(id), count(DISTINCT v) FROM l WHERE id > 0'), '20000|200010000|20000', '... all rows are there');
 
 # An INSERT that did not look when it began finds at pre-commit what others have done since.
-my $psql = "psql -qX -d '" . $node->connstr('postgres') . "'";
 sub behind
 {
 	my ($t, $change) = @_;

@@ -422,6 +422,8 @@ stbl_txn_row_done(StblTxnTable *tt, CommandId cid)
 	if (!batch_is_full(tt->batch))
 		return;
 	stbl_rows_flush(tt, false);
+	if (tt->sent_files != NIL)
+		stbl_txn_push_uploads(tt);
 	if (stbl_pq_writer_offset(f->writer) >= (uint64) stbl_superfile_kb * 1024 || f->n_rows >= STBL_MAX_POSITION - stbl_row_group_rows)
 	{
 		stbl_rows_seal(tt, f);

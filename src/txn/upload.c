@@ -3,8 +3,9 @@
  *
  * A superfile of full size is sent at once, and the load goes on while it is
  * under way: its image is a temporary file that is mapped, so that several of
- * them take no memory of their own.  When MAX_UPLOADS are under way the load
- * waits for the oldest.  Nothing but the process itself moves a request on,
+ * them take no memory of their own.  When MAX_UPLOADS are under way, or as
+ * many bytes as MAX_UPLOAD_BYTES, the load waits for the oldest: each has the
+ * time of one request, and they share the line.  Nothing but the process itself moves a request on,
  * so the load lends it a moment every so many rows (stbl_txn_push_uploads).
  *
  * An image stays as it is until its upload has ended; whoever wants to read
@@ -24,6 +25,7 @@
 #include "txn/txn_int.h"
 
 #define MAX_UPLOADS 4
+#define MAX_UPLOAD_BYTES (UINT64CONST(384) * 1024 * 1024)
 
 void
 stbl_txn_hash_file(StblTxnTable *tt, StblTxnFile *f)
@@ -63,13 +65,24 @@ finish_oldest(StblTxnTable *tt)
 	stbl_rows_free_image(tt, f);
 }
 
+/* Whether one more may be under way. */
+static bool
+has_room(StblTxnTable *tt, uint64 size)
+{
+	ListCell   *lc;
+
+	foreach(lc, tt->sent_files)
+		size += ((StblTxnFile *) lfirst(lc))->size;
+	return tt->sent_files == NIL || (list_length(tt->sent_files) < MAX_UPLOADS && size <= MAX_UPLOAD_BYTES);
+}
+
 void
 stbl_txn_upload(StblTxnTable *tt, StblTxnFile *f)
 {
 	MemoryContext old;
 
 	stbl_txn_ensure_document(tt);
-	while (list_length(tt->sent_files) >= MAX_UPLOADS)
+	while (!has_room(tt, f->size))
 		finish_oldest(tt);
 	stbl_txn_hash_file(tt, f);
 	f->upload = send_file(tt, f);

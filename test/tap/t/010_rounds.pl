@@ -97,5 +97,14 @@ my (undef, undef, $err) = sql_err($node, "CREATE FOREIGN TABLE other (id int, v 
 like($err, qr/HV021.*column "v" does not fit/, 'the table was made anew with another type: the INSERT is refused');
 is(sql($node, 'SELECT * FROM other2'), '7|2026-01-01', '... and nothing of it is there');
 
+# What fails while the document is on its way leaves none undecided.
+(undef, undef, $err) = sql_err($node, "CREATE FOREIGN TABLE torn (id int, v text) SERVER counted OPTIONS (path 'torn'); INSERT INTO torn VALUES (1, 'one');
+	BEGIN; INSERT INTO torn VALUES (2, 'two');
+	\\! rm -r '$lake/torn'
+	COMMIT");
+like($err, qr/40001.*could not go on with table/, 'the table is gone at COMMIT: 40001');
+my @torn = glob "$lake/torn/_supertable/wal/mutations/*.json";
+is(join(' ', map { read_file($_) =~ /"state":"(\w+)".*"outcome":"(\w+)"/ ? "$1 $2" : read_file($_) } @torn), 'COMPLETE ROLLED_BACK', '... and the document says so');
+
 $node->stop;
 done_testing();

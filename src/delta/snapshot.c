@@ -99,6 +99,7 @@ body_release(StblFileBody *body)
 		return;
 	if (body->tombstones != NULL)
 		roaring_bitmap_free(body->tombstones);
+	stbl_file_bounds_forget(body);
 	pfree(body);
 }
 

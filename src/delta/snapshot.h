@@ -15,6 +15,7 @@
 
 #include "common/codec.h"
 #include "delta/action.h"
+#include "delta/bounds.h"
 #include "delta/schema.h"
 #include "store/store.h"
 
@@ -186,6 +187,14 @@ extern void stbl_load_tombstones(StblTable *table, StblFile **files, int n_files
 
 /* Any descriptor's bitmap, to be freed by the caller (or owned: stbl_bitmap_own). */
 extern struct roaring_bitmap_s *stbl_dv_load(StblTable *table, const StblDv *dv, int64_t deadline_us);
+
+/*
+ * The bounds of a column in a live superfile, by its statistics.  They are
+ * parsed only if they must be, into *stats, NULL at first: who asks for
+ * several columns gives it again, in the same CurrentMemoryContext.  Texts
+ * are borrowed from there or from the file.
+ */
+extern void stbl_file_bounds(const StblFile *file, const StblField *field, StblJson **stats, StblBounds *out);
 
 /* The superfile with this row id in [base_row_id, base_row_id + n_rows), or NULL. */
 extern StblFile *stbl_snapshot_file_of_row(const StblSnapshot *snapshot, int64_t row_id);

@@ -17,6 +17,7 @@ typedef struct StblFileBody
 	StblDv		dv_data;
 	bool		tombstones_loaded;
 	struct roaring_bitmap_s *tombstones;
+	struct StblKnownBounds *known;	/* of its statistics (file_bounds.c) */
 } StblFileBody;
 
 /* Entries of the hashes; each is keyed by the string its first field points to. */
@@ -64,6 +65,9 @@ typedef struct StblTableEntry
 	StblTable	table;
 	char	   *known_id;		/* metaData.id last seen, or NULL */
 } StblTableEntry;
+
+/* file_bounds.c: frees what is kept of a body's statistics. */
+extern void stbl_file_bounds_forget(StblFileBody *body);
 
 /* A hash of entries whose first field points to a NUL-terminated key. */
 extern struct HTAB *stbl_strtab_new(const char *name, size_t entry_size, struct MemoryContextData *cxt);

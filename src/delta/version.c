@@ -9,6 +9,8 @@
 
 #include <roaring/roaring.h>
 
+#include "utils/hsearch.h"
+
 #include "common/json.h"
 #include "common/pgmem.h"
 #include "delta/condemn.h"
@@ -60,22 +62,32 @@ stbl_version_add(StblVersion *v, const StblAdd *add)
 	v->adds = lappend(v->adds, copy);
 }
 
+typedef struct ChangeEntry
+{
+	StblFile   *file;			/* key */
+	StblChange *change;
+} ChangeEntry;
+
 static StblChange *
 change_of(StblVersion *v, StblFile *file)
 {
-	StblChange *change;
-	ListCell   *lc;
+	ChangeEntry *entry;
+	bool		found;
 
-	foreach(lc, v->changes)
+	if (v->change_of_file == NULL)
 	{
-		change = lfirst(lc);
-		if (change->file == file)
-			return change;
+		HASHCTL		ctl = {.keysize = sizeof(StblFile *),.entrysize = sizeof(ChangeEntry),.hcxt = CurrentMemoryContext};
+
+		v->change_of_file = hash_create("supertable changes", 32, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
-	change = palloc0(sizeof(StblChange));
-	change->file = file;
-	v->changes = lappend(v->changes, change);
-	return change;
+	entry = hash_search(v->change_of_file, &file, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->change = palloc0(sizeof(StblChange));
+		entry->change->file = file;
+		v->changes = lappend(v->changes, entry->change);
+	}
+	return entry->change;
 }
 
 bool
@@ -212,6 +224,7 @@ stbl_dv_place(StblMem *mem, const roaring_bitmap_t *bitmap, StblBuf *file, const
 static void
 place_vectors(StblVersion *v)
 {
+	List	   *changed = NIL;
 	ListCell   *lc;
 
 	foreach(lc, v->changes)
@@ -221,14 +234,12 @@ place_vectors(StblVersion *v)
 		ListCell   *lc2;
 
 		c->all_dead = c->removed;
+		n = c->removed ? 0 : roaring_bitmap_get_cardinality(c->bitmap);
+		if (!c->removed && n == c->n_before)
+			continue;
+		changed = lappend(changed, c);
 		if (c->removed)
 			continue;
-		n = roaring_bitmap_get_cardinality(c->bitmap);
-		if (n == c->n_before)
-		{
-			v->changes = foreach_delete_current(v->changes, lc);
-			continue;
-		}
 		if (c->file->dv != NULL && c->file->dv->cardinality != (int64) c->n_before)
 			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 							errmsg("deletion vector of \"%s\" does not have the cardinality its descriptor says", c->file->path)));
@@ -258,6 +269,7 @@ place_vectors(StblVersion *v)
 			c->placed = true;
 		}
 	}
+	v->changes = changed;
 }
 
 void

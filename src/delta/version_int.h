@@ -29,6 +29,7 @@ struct StblVersion
 	List	   *decides;
 	List	   *adds;			/* StblAdd * */
 	List	   *changes;		/* StblChange * */
+	struct HTAB *change_of_file;	/* the same by superfile; NULL: none yet */
 	List	   *domains;		/* StblDomain * */
 	const StblSchema *schema;	/* when it creates the table */
 	StblSchema	columns;		/* added to the base's schema */

@@ -165,7 +165,7 @@ file_bounds(void *arg, AttrNumber attnum, StblBounds *bounds)
 {
 	StblSource *s = arg;
 
-	stbl_bounds_of_stats(s->stats, column_at(s, attnum)->field, bounds);
+	stbl_file_bounds(s->considered, column_at(s, attnum)->field, &s->stats, bounds);
 }
 
 static void
@@ -182,7 +182,10 @@ stbl_source_bounds(StblSource *s, const StblSourceColumn *c, StblBounds *bounds)
 {
 	if (s->sf == NULL)
 	{
-		stbl_bounds_of_stats(s->stats, c->field, bounds);
+		MemoryContext old = MemoryContextSwitchTo(s->file_cxt);
+
+		stbl_file_bounds(s->considered, c->field, &s->stats, bounds);
+		MemoryContextSwitchTo(old);
 		return;
 	}
 	stbl_bounds_of_chunk(s->sf->meta, s->row_group, c->read.leaf, c->field, bounds);
@@ -197,6 +200,7 @@ close_current(StblSource *s)
 	s->pages = NULL;
 	s->batch = NULL;
 	s->hidden = NULL;
+	s->considered = NULL;
 	s->stats = NULL;
 	s->n_rows = s->n_selected = 0;
 	s->next_group = 0;
@@ -226,15 +230,20 @@ open_superfile(StblSource *s, StblSuperfile *sf)
 bool
 stbl_source_file_may_pass(StblSource *s, StblFile *f, MemoryContext cxt)
 {
-	StblJson   *at_hand = s->stats;
+	StblFile   *at_hand = s->considered;
+	StblJson   *its_stats = s->stats;
+	MemoryContext old;
 	bool		may;
-	StblError	err;
 
 	if (s->filter == NULL || f->stats == NULL)
 		return true;
-	s->stats = stbl_json_parse(stbl_mem_in(cxt), f->stats, strlen(f->stats), &err);
-	may = s->stats == NULL || stbl_filter_may_pass(s->filter, file_bounds, s);
-	s->stats = at_hand;
+	old = MemoryContextSwitchTo(cxt);
+	s->considered = f;
+	s->stats = NULL;
+	may = stbl_filter_may_pass(s->filter, file_bounds, s);
+	s->considered = at_hand;
+	s->stats = its_stats;
+	MemoryContextSwitchTo(old);
 	return may;
 }
 
@@ -328,7 +337,6 @@ bool
 stbl_source_whole_file(StblSource *s)
 {
 	StblFile   *f = s->next_file;
-	StblError	err;
 
 	if (s->shared != NULL || s->descriptions != NIL || f == NULL || f->n_rows < 0 || f->stats == NULL ||
 		(s->sf != NULL && s->next_group < s->sf->meta->n_row_groups))
@@ -336,10 +344,10 @@ stbl_source_whole_file(StblSource *s)
 	(void) take_file(s, f);
 	if (s->hidden != NULL)
 		return false;
-	s->stats = stbl_json_parse(stbl_mem_in(s->file_cxt), f->stats, strlen(f->stats), &err);
+	s->considered = f;
 	s->n_rows = f->n_rows;
-	s->all_pass = s->stats != NULL;
-	return s->all_pass;
+	s->all_pass = true;
+	return true;
 }
 
 void

@@ -91,7 +91,8 @@ typedef struct StblSource
 	StblOwnPart *parts;
 	StblBatch  *batch;
 	struct roaring_bitmap_s *hidden;
-	StblJson   *stats;			/* of the superfile being considered */
+	StblFile   *considered;		/* the superfile whose statistics are looked at */
+	StblJson   *stats;			/* these, if they had to be parsed */
 	int			next_group;
 	int		   *leaves;			/* one a column: its leaf in the superfile at hand */
 	struct StblGroupPages *pages;	/* of the row group at hand (pages.h) */

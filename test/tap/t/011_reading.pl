@@ -80,6 +80,21 @@ for my $leader ('on', 'off')
 	is(sql($node, "$set; $q"), sql($node, "SELECT count(*), sum(i), max(v) FROM h WHERE length(v) + k > 9"), "... reads each row once, leader $leader");
 }
 
+# of a large superfile only the pages that may hold the row are asked for
+sql($node, "CREATE FOREIGN TABLE big_local (i int, v text, w text) SERVER lake OPTIONS (path 'big'); CREATE FOREIGN TABLE big (i int, v text, w text) SERVER counted OPTIONS (path 'big');
+	INSERT INTO big_local SELECT i, md5(i::text) || md5((-i)::text), md5((i * 7)::text) FROM generate_series(1, 120000) i");
+my $size = sql($node, "SELECT sum(bytes) FROM supertable_files('big_local')");
+cmp_ok($size, '>', 5e6, "a superfile of $size bytes");
+($out, $rounds, @requests) = counted('SELECT v, w FROM big WHERE i = 70000');
+is($out, sql($node, "SELECT md5('70000') || md5('-70000') || '|' || md5('490000')"), 'a needle in it');
+cmp_ok($rounds, '<=', 5, "... in $rounds round trips");
+($out) = counted('EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT v, w FROM big WHERE i = 70000');
+my ($bytes) = $out =~ /Bytes Read: (\d+)/;
+my ($read, $skipped) = $out =~ /Pages Read: (\d+)\s+Pages Skipped: (\d+)/;
+cmp_ok($bytes, '<', $size / 4, "... $bytes bytes are read");
+is($read, 3, '... and three pages');
+cmp_ok($skipped, '>', 20, '... of many');
+
 # deleted rows, and superfiles of which all rows are deleted
 sql($node, 'DELETE FROM h WHERE i % 5 = 0 OR i BETWEEN 30001 AND 31500; DELETE FROM local WHERE i % 5 = 0 OR i BETWEEN 30001 AND 31500');
 is((counted($of_t))[0], sql($node, $of_heap), 'deleted rows are not there');

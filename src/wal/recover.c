@@ -39,7 +39,7 @@
  * above, and the next sweep goes on from it.
  *
  *	 died after						leaves, for the next sweep
- *	 the lease						a request whose lease runs out
+ *	 the lease						a request whose lease runs out (cancelled: is given back)
  *	 a version, or its PUT only		APPLIED in the manifest, or nothing
  *	 some documents' COMPLETE		these COMPLETE, the others APPLIED
  */
@@ -81,6 +81,7 @@ typedef struct Item
 	bool		fenced;			/* the manifest has ABORTED, or no PUT of its owner can come any more */
 	ItemAction	action;
 	bool		was_intent;		/* INTENT with new rows when found: the full pipeline */
+	bool		lease_sent;
 	StblRequestWork request;
 } Item;
 
@@ -545,6 +546,7 @@ take_leases(Sweep *s, Item *items, int n)
 		doc->lease.acquired_us = store_now_us(s);
 		doc->lease.expires_us = doc->lease.acquired_us + s->options->lease_us;
 		doc->state = STBL_APPENDED;
+		which[i]->lease_sent = true;
 		calls[i] = stbl_doc_update(s->table, &which[i]->doc, s->deadline_us);
 	}
 	for (int i = 0; i < k; i++)
@@ -662,9 +664,32 @@ carry_out(Sweep *s, Item *items, int n)
 	run_requests(s, items, n);
 }
 
+/* They belong to the top-level transaction, which may go on. */
+static void
+unlock_owners(Item *items, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (items[i].locked)
+			stbl_owner_unlock(items[i].wal_id);
+}
+
+static void
+release_leases(Sweep *s, Item *items, int n)
+{
+	const char **ids = palloc(sizeof(char *) * (n + 1));
+	int			k = 0;
+
+	for (int i = 0; i < n; i++)
+		if (items[i].lease_sent)
+			ids[k++] = items[i].wal_id;
+	stbl_leases_release(s->table, ids, k, s->lease_owner);
+}
+
 static void
 sweep_batch(Sweep *s, List *ids, int from, int n)
 {
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext cxt = AllocSetContextCreate(outer, "supertable recovery steps", ALLOCSET_DEFAULT_SIZES);
 	Item	   *items = palloc0(sizeof(Item) * n);
 
 	/* The first batch has the snapshot that was read before the listing. */
@@ -675,16 +700,27 @@ sweep_batch(Sweep *s, List *ids, int from, int n)
 	read_items(s, items, n);
 	PG_TRY();
 	{
+		MemoryContextSwitchTo(cxt);
 		carry_out(s, items, n);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		/* They belong to the top-level transaction, which may go on. */
-		for (int i = 0; i < n; i++)
-			if (items[i].locked)
-				stbl_owner_unlock(items[i].wal_id);
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(outer);
+		unlock_owners(items, n);
+		edata = CopyErrorData();
+		if (edata->sqlerrcode != ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		FlushErrorState();
+		MemoryContextDelete(cxt);	/* with it go the requests that are under way */
+		release_leases(s, items, n);
+		ReThrowError(edata);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(outer);
+	unlock_owners(items, n);
+	MemoryContextDelete(cxt);
 }
 
 /* What is owed comes first: what it holds PREPARED may be in a request's way. */

@@ -82,4 +82,10 @@ extern bool stbl_settle_check(StblTable *table, StblSnapshot *base, StblDoc *doc
  */
 extern void stbl_settle_witnesses(StblTable *table, int64_t deadline_us);
 
+/*
+ * Gives back leases that owner has on documents, as far as storage is quick.
+ * Throws nothing.
+ */
+extern void stbl_leases_release(StblTable *table, const char **wal_ids, int n, const char *owner);
+
 #endif							/* STBL_WAL_INT_H */

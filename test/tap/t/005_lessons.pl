@@ -256,5 +256,23 @@ usleep(50_000);
 sql($node, "SELECT supertable_recover('g5b')");
 is(sql($node, "SELECT count(*) FROM g5b") . ' ' . sql($node, "SELECT count(*) FROM supertable_wal('g5b') WHERE state <> 'COMPLETE'"), '2 0', '... and the next one ends what they began');
 
+# what a cancelled sweep has leased is free at once
+table('leased');
+sql($node, "CREATE FOREIGN TABLE leased_from (id int, v text) SERVER lake OPTIONS (path 'leased_from'); INSERT INTO leased_from VALUES (77, 'payload')");
+my ($payload) = glob "$lake/leased_from/seg-*.parquet";
+my $uuid = '0f0f0f0f-0000-4000-8000-000000000077';
+write_file("$lake/leased/seg-$uuid.parquet", read_file($payload));
+request('leased', $ids[0], 1);
+my $asked = read_file(doc_path($node, 'leased', $ids[0]));
+$asked =~ s/"op_kind":"DELETE"/"op_kind":"UPDATE"/;
+$asked =~ s/"preallocated_superfile_id":null/"preallocated_superfile_id":"$uuid"/;
+write_file(doc_path($node, 'leased', $ids[0]), $asked);
+# the version, after the lease, gets no answer
+($rc, $out, $err) = sql_err($node, "SELECT count(*) FROM leased;\n" . faults('silent', 2) . "SET statement_timeout = 300; SELECT supertable_recover('leased')");
+like($err, qr/57014/, 'G5: a sweep is cancelled that has leased a request');
+like(read_file(doc_path($node, 'leased', $ids[0])), qr/"state":"APPENDED".*"lease":null.*"revision":1/, '... it has given the lease back');
+is(sql($node, "SELECT n_held_by_peer, n_tombstone_only_completed FROM supertable_recover('leased')"), '0|1', '... and the next one need not wait');
+is(sql($node, "SELECT count(*) FROM leased WHERE id = 77"), 1, '... to carry it out');
+
 $node->stop;
 done_testing();

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/mem.h"
 
@@ -132,4 +133,22 @@ stbl_sprintf(StblMem *mem, const char *fmt,...)
 	vsnprintf(str, (size_t) len + 1, fmt, args);
 	va_end(args);
 	return str;
+}
+
+#define LARGE_PAGE ((uintptr_t) 2 * 1024 * 1024)
+
+void
+stbl_will_fill(void *ptr, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+	uintptr_t	from = ((uintptr_t) ptr + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+	uintptr_t	to = ((uintptr_t) ptr + size) / LARGE_PAGE * LARGE_PAGE;
+
+	/* a wish: where it is not granted nothing is lost */
+	if (size >= 2 * LARGE_PAGE && from < to)
+		(void) madvise((void *) from, to - from, MADV_HUGEPAGE);
+#else
+	(void) ptr;
+	(void) size;
+#endif
 }

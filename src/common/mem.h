@@ -39,4 +39,11 @@ extern char *stbl_strdup(StblMem *mem, const char *str);
 extern char *stbl_strndup(StblMem *mem, const char *str, size_t len);
 extern char *stbl_sprintf(StblMem *mem, const char *fmt,...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * Says of memory just allocated, not touched yet, that all of it will be
+ * filled: the kernel may then give it large pages, which for many megabytes
+ * saves most of the time that they cost.  Does nothing for small ones.
+ */
+extern void stbl_will_fill(void *ptr, size_t size);
+
 #endif							/* STBL_MEM_H */

@@ -360,7 +360,10 @@ span_bytes(StblFetch *f, Span *span, StblError *err)
 	if (span->n_parts == 1 && only->kind == PART_CALL)
 		return await_part(f, only, err) ? only->call->req.body : NULL;
 	if (span->bytes == NULL)
+	{
 		span->bytes = MemoryContextAllocHuge(f->cxt, span->end - span->offset);
+		stbl_will_fill(span->bytes, span->end - span->offset);
+	}
 	for (int i = 0; i < span->n_parts; i++)
 		if (!copy_part(f, &span->parts[i], span->bytes + (span->parts[i].offset - span->offset), err))
 			return NULL;

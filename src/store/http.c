@@ -20,6 +20,7 @@
 #include <curl/curl.h>
 
 #include "common/error.h"
+#include "common/mem.h"
 #include "store/http.h"
 
 #define MAX_CONNECTIONS 32
@@ -202,6 +203,8 @@ make_room(Transfer *t, size_t need)
 		t->no_memory = true;
 		return false;
 	}
+	if (t->cap == 0)
+		stbl_will_fill(answer, cap);
 	t->req->answer = answer;
 	t->cap = cap;
 	return true;

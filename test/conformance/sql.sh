@@ -20,18 +20,6 @@ CREATE SERVER lake FOREIGN DATA WRAPPER supertable OPTIONS (:server);
 CREATE USER MAPPING FOR PUBLIC SERVER lake OPTIONS (:mapping);
 SELECT capability, ok FROM supertable_storage_probe('lake');
 SQL
-	;;
-gs) cat > "$out/sql/setup.sql" <<'SQL'
-\getenv url STBL_GS_URL
-\getenv endpoint STBL_GS_ENDPOINT
-\set secret `cat "$STBL_GS_SECRET_FILE"`
-CREATE EXTENSION supertable;
-CREATE SERVER lake FOREIGN DATA WRAPPER supertable OPTIONS (url :'url', endpoint :'endpoint');
-CREATE USER MAPPING FOR PUBLIC SERVER lake OPTIONS (access_token :'secret');
-SELECT capability, ok FROM supertable_storage_probe('lake');
-SQL
-	;;
-esac
 {
 	cat "$out/sql/setup.sql"
 	# what the probe finds is the same everywhere

@@ -223,26 +223,6 @@ step_gcs() {
 	store_pid=""
 }
 
-# The same on an emulator of Google Cloud Storage, which lets any token in.
-step_gcs() {
-	local dir=$work/gcs secret endpoint tests
-	mkdir "$dir"
-	secret=ya29.$(head -c 20 /dev/urandom | od -An -tx1 | tr -d ' \n')
-	endpoint=$(bash "$src/scripts/gcs-server.sh" "$dir") || { note 1 "an emulator of GCS can be built and started"; return; }
-	gcs_pid=$(cat "$dir/pid")
-	tap conformance_gcs bash "$src/test/conformance/run.sh" --only "gs://lake/conformance/suite endpoint=$endpoint"
-	echo "$secret" > "$dir/secret"
-	export STBL_GS_URL=gs://lake/sql STBL_GS_ENDPOINT=$endpoint STBL_GS_SECRET_FILE=$dir/secret
-	sed 's/^log_min_messages.*/log_min_messages = debug5/' "$work/temp.conf" > "$work/temp_gcs.conf"
-	tests=$(bash "$src/test/conformance/sql.sh" "$work/tree/gcs" gs)
-	chown -R $user "$work/tree/gcs"
-	regress gcs_sql "$pgtest/regress/pg_regress" gcs "$tests" "$work/temp_gcs.conf"
-	! grep -qF -e "$secret" "$work/tree/gcs/log/postmaster.log"
-	note $? "L35: no token is in its log"
-	kill -9 "$gcs_pid"
-	gcs_pid=""
-}
-
 step_isolation() {
 	local tests
 	tests=$(names "$src/test/isolation/specs" spec)

@@ -37,6 +37,14 @@ SELECT gs_state('SELECT * FROM gs_t');
 ALTER SERVER gs_dead OPTIONS (SET endpoint 'http://127.0.0.1:1');
 ALTER USER MAPPING FOR CURRENT_USER SERVER gs_dead OPTIONS (SET access_token E'a\r\nx-other: header');
 SELECT gs_state('SELECT * FROM gs_t');
+-- one kind of credentials, and whole
+ALTER USER MAPPING FOR CURRENT_USER SERVER gs_dead OPTIONS (SET access_token 'the-secret-that-nobody-sees', ADD access_key_id 'the-id');
+SELECT gs_state('SELECT * FROM gs_t');
+ALTER USER MAPPING FOR CURRENT_USER SERVER gs_dead OPTIONS (DROP access_token);
+SELECT gs_state('SELECT * FROM gs_t');
+ALTER USER MAPPING FOR CURRENT_USER SERVER gs_dead OPTIONS (ADD secret_access_key 'the-secret-that-nobody-sees');
+SELECT gs_state('SELECT * FROM gs_t');
+ALTER USER MAPPING FOR CURRENT_USER SERVER gs_dead OPTIONS (DROP access_key_id, DROP secret_access_key, ADD access_token 'x');
 -- hosts that are not allowed
 ALTER USER MAPPING FOR CURRENT_USER SERVER gs_dead OPTIONS (SET access_token 'the-secret-that-nobody-sees');
 SET supertable.allowed_endpoints = '*.googleapis.com';

@@ -1,5 +1,6 @@
 /*
- * The driver of gs:// urls: Google Cloud Storage by its JSON API.
+ * The driver of gs:// urls: Google Cloud Storage by its JSON API (with HMAC
+ * keys, which that does not take, by the XML API: gs_xml.c).
  *
  * A generation, which each content of an object has a new one of, serves as
  * etag: ifGenerationMatch is the one condition that the service promises for
@@ -21,8 +22,8 @@
 #define LIST_FIELDS "items(name,size,timeCreated),prefixes,nextPageToken"
 
 /* A generation as its number; an etag that is none belongs to no object there has ever been. */
-static const char *
-generation_of(const char *etag)
+const char *
+stbl_gs_generation(const char *etag)
 {
 	size_t		len = strlen(etag);
 
@@ -80,7 +81,7 @@ ask_write(StblExchange *x)
 	if (req->op == STBL_OP_PUT_NEW)
 		stbl_query_add(&x->query, "ifGenerationMatch", "0");
 	else if (req->op == STBL_OP_PUT_MATCH)
-		stbl_query_add(&x->query, "ifGenerationMatch", generation_of(req->etag));
+		stbl_query_add(&x->query, "ifGenerationMatch", stbl_gs_generation(req->etag));
 	stbl_query_add(&x->query, "fields", RESOURCE_FIELDS);
 	stbl_exchange_header(x, "content-type", "application/octet-stream");
 	x->http.method = STBL_HTTP_POST;
@@ -185,10 +186,14 @@ take(StblExchange *x)
 	return true;
 }
 
-static void
-redact(const StblObjectStore *store, char *message)
+void
+stbl_gs_redact(const StblObjectStore *store, char *message)
 {
-	stbl_redact(message, ((const StblGsStore *) store)->access_token);
+	const StblGsStore *s = (const StblGsStore *) store;
+
+	stbl_redact(message, s->access_token);
+	stbl_redact(message, s->secret_access_key);
+	stbl_redact(message, s->access_key_id);
 }
 
 const StblObjectKind stbl_gs_kind = {
@@ -199,7 +204,7 @@ const StblObjectKind stbl_gs_kind = {
 	.take = take,
 	.meanings = stbl_gs_meanings,
 	.parse_error = stbl_gs_parse_error,
-	.redact = redact,
+	.redact = stbl_gs_redact,
 	.parse_list = stbl_gs_parse_list
 };
 

@@ -12,6 +12,8 @@ typedef struct StblGsStore
 	StblObjectStore base;		/* must be first */
 	char		bucket[STBL_GS_MAX_BUCKET + 1];
 	char	   *access_token;	/* NULL: none */
+	char	   *access_key_id;	/* of HMAC; NULL: none */
+	char	   *secret_access_key;
 } StblGsStore;
 
 /* gs_open.c */
@@ -23,6 +25,11 @@ extern const char *const stbl_gs_user_options[];
 
 /* gs.c */
 extern const StblObjectKind stbl_gs_kind;
+extern const char *stbl_gs_generation(const char *etag);
+extern void stbl_gs_redact(const StblObjectStore *store, char *message);
+
+/* gs_xml.c */
+extern const StblObjectKind stbl_gs_xml_kind;
 
 /* gs_answer.c: pure. */
 

@@ -8,7 +8,7 @@
 #define OWN_ENDPOINT "https://storage.googleapis.com"
 
 const char *const stbl_gs_server_options[] = {"endpoint", "ca_file", "use_proxy", "credentials", "service_account_key_file", NULL};
-const char *const stbl_gs_user_options[] = {"access_token", "service_account_key", NULL};
+const char *const stbl_gs_user_options[] = {"access_token", "service_account_key", "access_key_id", "secret_access_key", NULL};
 
 void
 stbl_gs_close(void *store)
@@ -17,6 +17,8 @@ stbl_gs_close(void *store)
 
 	stbl_object_store_free(&s->base);
 	stbl_secret_free(s->access_token);
+	stbl_secret_free(s->access_key_id);
+	stbl_secret_free(s->secret_access_key);
 	free(s);
 }
 
@@ -36,7 +38,7 @@ parse_endpoint(StblGsStore *s, const StblOpening *o)
 }
 
 /*
- * A token or a key of the user mapping, else what the server says: a key's
+ * A token or keys of the user mapping, else what the server says: a key's
  * file, or the environment of the database server.
  */
 static bool
@@ -48,12 +50,15 @@ find_credentials(StblGsStore *s, const StblOpening *o)
 	};
 	bool		from_environment;
 
-	if (!stbl_opening_secret(o, "access_token", &s->access_token) || !stbl_opening_environment(o, &from_environment))
+	if (!stbl_opening_secret(o, "access_token", &s->access_token) || !stbl_opening_secret(o, "access_key_id", &s->access_key_id) ||
+		!stbl_opening_secret(o, "secret_access_key", &s->secret_access_key) || !stbl_opening_environment(o, &from_environment))
 		return false;
 	if (config.key_file != NULL && from_environment)
 		return stbl_opening_fail(o, STBL_ERR_INVALID, "options credentials and service_account_key_file exclude each other");
-	if (s->access_token != NULL && config.key != NULL)
-		return stbl_opening_fail(o, STBL_ERR_AUTH, "the user mapping is to have access_token or service_account_key, not both");
+	if ((s->access_token != NULL) + (config.key != NULL) + (s->access_key_id != NULL) > 1)
+		return stbl_opening_fail(o, STBL_ERR_AUTH, "the user mapping is to have one of service_account_key, access_token, and access_key_id with secret_access_key");
+	if ((s->access_key_id == NULL) != (s->secret_access_key == NULL))
+		return stbl_opening_fail(o, STBL_ERR_AUTH, "the user mapping needs access_key_id and secret_access_key together");
 	if (config.key_file != NULL && config.key_file[0] != '/')
 		return stbl_opening_fail(o, STBL_ERR_INVALID, "invalid value for option \"service_account_key_file\": it is to be an absolute path");
 	if (config.key != NULL && !stbl_google_check_key(config.key, o->message, o->message_size))
@@ -61,7 +66,9 @@ find_credentials(StblGsStore *s, const StblOpening *o)
 		*o->error_kind = STBL_ERR_AUTH;
 		return false;
 	}
-	if (s->access_token != NULL)
+	if (s->access_key_id != NULL)
+		s->base.kind = &stbl_gs_xml_kind;
+	if (s->access_token != NULL || s->access_key_id != NULL)
 		return true;
 	if (config.key != NULL)
 		config.key_file = NULL;

@@ -152,6 +152,23 @@ stbl_store_driver(const char *url)
 	return NULL;
 }
 
+/* Whether a list, apart by commas, has a name: two drivers may take options of one name. */
+static bool
+is_listed(const char *list, const char *name)
+{
+	size_t		len = strlen(name);
+
+	for (const char *p = list; *p != '\0'; p += strspn(p, ", "))
+	{
+		size_t		n = strcspn(p, ",");
+
+		if (n == len && strncmp(p, name, n) == 0)
+			return true;
+		p += n;
+	}
+	return false;
+}
+
 static bool
 in_list(const char *const *list, const char *name, StringInfo valid)
 {
@@ -159,7 +176,8 @@ in_list(const char *const *list, const char *name, StringInfo valid)
 	{
 		if (strcmp(*list, name) == 0)
 			return true;
-		appendStringInfo(valid, "%s%s", valid->len ? ", " : "", *list);
+		if (!is_listed(valid->data, *list))
+			appendStringInfo(valid, "%s%s", valid->len ? ", " : "", *list);
 	}
 	return false;
 }

@@ -10,13 +10,42 @@
 
 #include "store/s3_int.h"
 
+/* What is asked of a listing; Google's XML API has it from here too. */
+void
+stbl_s3_make_list(const StblObjectStore *store, const StblRequest *req, StblText *query)
+{
+	StblText	prefix = {0};
+	char		number[16];
+
+	if (req->list_token != NULL)
+		stbl_query_add(query, "continuation-token", req->list_token);
+	if (req->list_delimiter != 0)
+	{
+		char		delimiter[2] = {req->list_delimiter, '\0'};
+
+		stbl_query_add(query, "delimiter", delimiter);
+	}
+	stbl_query_add(query, "encoding-type", "url");
+	stbl_query_add(query, "list-type", "2");
+	if (req->list_limit > 0)
+	{
+		snprintf(number, sizeof(number), "%d", req->list_limit);
+		stbl_query_add(query, "max-keys", number);
+	}
+	/* L16: the url's own folder is a part of every prefix */
+	stbl_text_puts(&prefix, store->prefix);
+	stbl_text_puts(&prefix, req->key);
+	if (prefix.len > 0)
+		stbl_query_add(query, "prefix", prefix.data);
+	query->failed = query->failed || prefix.failed;
+	stbl_text_free(&prefix);
+}
+
 static void
 make_target(StblExchange *x)
 {
 	const StblS3Store *s = (const StblS3Store *) x->store;
 	const StblRequest *req = x->req;
-	StblText	prefix = {0};
-	char		number[16];
 
 	stbl_text_puts(&x->path, "/");
 	if (s->is_path_style)
@@ -31,30 +60,7 @@ make_target(StblExchange *x)
 		stbl_text_encode(&x->path, req->key, true);
 	}
 	else
-	{
-		if (req->list_token != NULL)
-			stbl_query_add(&x->query, "continuation-token", req->list_token);
-		if (req->list_delimiter != 0)
-		{
-			char		delimiter[2] = {req->list_delimiter, '\0'};
-
-			stbl_query_add(&x->query, "delimiter", delimiter);
-		}
-		stbl_query_add(&x->query, "encoding-type", "url");
-		stbl_query_add(&x->query, "list-type", "2");
-		if (req->list_limit > 0)
-		{
-			snprintf(number, sizeof(number), "%d", req->list_limit);
-			stbl_query_add(&x->query, "max-keys", number);
-		}
-		/* L16: the url's own folder is a part of every prefix */
-		stbl_text_puts(&prefix, s->base.prefix);
-		stbl_text_puts(&prefix, req->key);
-		if (prefix.len > 0)
-			stbl_query_add(&x->query, "prefix", prefix.data);
-		x->query.failed = x->query.failed || prefix.failed;
-		stbl_text_free(&prefix);
-	}
+		stbl_s3_make_list(&s->base, req, &x->query);
 	stbl_text_printf(&x->url, "%s://%s%s%s%s", s->base.endpoint.is_tls ? "https" : "http",
 					 s->is_path_style ? "" : s->bucket, s->is_path_style ? "" : ".", s->base.endpoint.host,
 					 x->path.failed ? "" : x->path.data);

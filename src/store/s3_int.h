@@ -1,4 +1,4 @@
-/* Shared by the files of the S3 driver only. */
+/* Shared by the files of the S3 driver; its listings also by gs_xml.c. */
 #ifndef STBL_S3_INT_H
 #define STBL_S3_INT_H
 
@@ -19,6 +19,7 @@ typedef struct StblS3Store
 
 /* s3.c */
 extern const StblObjectKind stbl_s3_kind;
+extern void stbl_s3_make_list(const StblObjectStore *store, const StblRequest *req, StblText *query);
 
 /* s3_open.c */
 extern void *stbl_s3_open(const char *url, const StblStoreOption *options, int n_options,

@@ -186,6 +186,12 @@ hmac(const void *key, size_t key_len, const char *data, size_t len, unsigned cha
 	return HMAC(EVP_sha256(), key, (int) key_len, (const unsigned char *) data, len, out, &n) != NULL && n == SHA256_LEN;
 }
 
+static const char *
+request_name(const StblSigv4 *in)
+{
+	return in->is_google ? "goog4_request" : "aws4_request";
+}
+
 /* The key of a day, a region and a service, and with it the signature. */
 static bool
 derive_and_sign(const StblSigv4 *in, const StblText *to_sign, unsigned char *signature)
@@ -194,13 +200,13 @@ derive_and_sign(const StblSigv4 *in, const StblText *to_sign, unsigned char *sig
 	unsigned char key[SHA256_LEN];
 	bool		ok;
 
-	stbl_text_puts(&secret, "AWS4");
+	stbl_text_puts(&secret, in->is_google ? "GOOG4" : "AWS4");
 	stbl_text_puts(&secret, in->secret_access_key);
 	ok = !secret.failed &&
 		hmac(secret.data, secret.len, in->amz_date, 8, key) &&
 		hmac(key, SHA256_LEN, in->region, strlen(in->region), key) &&
 		hmac(key, SHA256_LEN, in->service, strlen(in->service), key) &&
-		hmac(key, SHA256_LEN, "aws4_request", 12, key) &&
+		hmac(key, SHA256_LEN, request_name(in), strlen(request_name(in)), key) &&
 		hmac(key, SHA256_LEN, to_sign->data, to_sign->len, signature);
 	OPENSSL_cleanse(key, sizeof(key));
 	stbl_text_wipe(&secret);
@@ -210,6 +216,7 @@ derive_and_sign(const StblSigv4 *in, const StblText *to_sign, unsigned char *sig
 bool
 stbl_sigv4_sign(const StblSigv4 *in, StblText *authorization)
 {
+	const char *algorithm = in->is_google ? "GOOG4-HMAC-SHA256" : "AWS4-HMAC-SHA256";
 	const StblHeader *sorted[MAX_SIGNED];
 	StblText	canonical = {0};
 	StblText	to_sign = {0};
@@ -222,15 +229,15 @@ stbl_sigv4_sign(const StblSigv4 *in, StblText *authorization)
 		stbl_sigv4_canonical(in, &canonical) && stbl_sha256(canonical.data, canonical.len, hash);
 	if (ok)
 	{
-		stbl_text_printf(&to_sign, "AWS4-HMAC-SHA256\n%s\n%.8s/%s/%s/aws4_request\n%s",
-						 in->amz_date, in->amz_date, in->region, in->service, hash);
+		stbl_text_printf(&to_sign, "%s\n%s\n%.8s/%s/%s/%s\n%s", algorithm,
+						 in->amz_date, in->amz_date, in->region, in->service, request_name(in), hash);
 		ok = !to_sign.failed && derive_and_sign(in, &to_sign, signature);
 	}
 	if (ok)
 	{
 		stbl_hex_encode(signature, SHA256_LEN, signature_hex);
-		stbl_text_printf(authorization, "AWS4-HMAC-SHA256 Credential=%s/%.8s/%s/%s/aws4_request, SignedHeaders=",
-						 in->access_key_id, in->amz_date, in->region, in->service);
+		stbl_text_printf(authorization, "%s Credential=%s/%.8s/%s/%s/%s, SignedHeaders=", algorithm,
+						 in->access_key_id, in->amz_date, in->region, in->service, request_name(in));
 		add_names(authorization, sorted, in->n_headers);
 		stbl_text_printf(authorization, ", Signature=%s", signature_hex);
 	}

@@ -22,6 +22,7 @@ typedef struct StblSigv4
 	const char *query;			/* name=value&..., percent-encoded, in any order; may be empty */
 	const StblHeader *headers;	/* all of them are signed; in any order, each name once */
 	int			n_headers;
+	bool		is_google;		/* the same with Google's names: GOOG4-HMAC-SHA256 */
 	const char *payload_hash;	/* hex SHA-256 of the body, or UNSIGNED-PAYLOAD */
 } StblSigv4;
 

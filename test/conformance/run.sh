@@ -10,9 +10,11 @@ cd "$(dirname "$0")/../.." || exit 1
 out=$(mktemp -d /tmp/supertable-conformance.XXXXXX)
 faults=""
 services=""
+xml=""
 cleanup() {
 	[ -z "$faults" ] || kill "$faults" 2>/dev/null
 	[ -z "$services" ] || kill "$services" 2>/dev/null
+	[ -z "$xml" ] || kill "$xml" 2>/dev/null
 	rm -rf "$out"
 }
 trap cleanup EXIT
@@ -55,6 +57,16 @@ if [ -z "$only" ]; then
 	read -r port tls_port < "$out/ports2"
 	"$out/credentials" "$port" "$tls_port" "$out/cred" || failed=1
 	exec 7>&-
+
+	echo "# HMAC keys of Google"
+	mkfifo "$out/in3"
+	python3 test/conformance/gsxmlserver.py GOOG1EXAMPLE the-secret-of-the-key < "$out/in3" > "$out/ports3" &
+	xml=$!
+	exec 6> "$out/in3"
+	for _ in $(seq 100); do [ -s "$out/ports3" ] && break; sleep 0.2; done
+	"$out/conformance" gs://lake/suite "endpoint=http://127.0.0.1:$(cat "$out/ports3")" access_key_id=GOOG1EXAMPLE \
+		secret_access_key=the-secret-of-the-key large=5000000 || failed=1
+	exec 6>&-
 fi
 
 for place in "$@"; do

@@ -3,8 +3,9 @@
 # root; what it needs more it installs, what it makes it removes.
 #
 #	--long             the exhaustive variants too
+#	--all-stores       a second S3 server too, which is built first (minutes)
 #	--only STEP        this step alone (may be given again): build, rooms, unit,
-#	                   regress, s3, azure, gcs, isolation, tap, interop, readme, fuzz
+#	                   regress, s3, versity, azure, gcs, isolation, tap, interop, readme, fuzz
 #	--assert-server    against PostgreSQL built with assertions from Debian's source
 #	--discard-caches   the regression and isolation tests, on such a server, with
 #	                   debug_discard_caches = 1
@@ -15,11 +16,13 @@ src=$PWD
 only=""
 assert_server=""
 discard=""
+second=""
 export STBL_LONG=""
 while [ $# -gt 0 ]; do
 	case $1 in
 		--long) STBL_LONG=1 ;;
-		--only) only="$only ${2:-}"; shift ;;
+		--all-stores) second=versity ;;
+		--only) only="$only ${2:-}"; [ "${2:-}" != versity ] || second=versity; shift ;;
 		--assert-server) assert_server=1 ;;
 		--discard-caches) assert_server=1; discard=1; only=" build regress isolation" ;;
 		*) echo "unknown option $1" >&2; exit 2 ;;
@@ -181,17 +184,50 @@ store_sql() {
 	note $? "L35: $name: no secret is in its log"
 }
 
-# Every driver by one suite, and the SQL tests on an S3 server.
+# An S3 server of the tests' user, who kills it in the middle of them: s3_server SCRIPT FOLDER.
+s3_server() {
+	mkdir "$2"
+	secret=$(head -c 20 /dev/urandom | od -An -tx1 | tr -d ' \n')
+	echo "$secret" > "$2/secret"
+	chown -R $user "$2"
+	endpoint=$(as_user "bash '$work/tree/scripts/$1' '$2' check-key '$secret'") || { note 1 "$1: an S3 server can be installed and started"; return 1; }
+	store_pid=$(cat "$2/pid")
+}
+
+# The server that is there last: it was killed and started again.
+end_s3_server() {
+	kill -9 "$(cat "$1/pid")"
+	store_pid=""
+}
+
+# A TAP test on it, through the store that fails on demand: tap_s3 TEST NAME FOLDER [SETTING=VALUE]...
+tap_s3() {
+	local test=$1 name=$2 dir=$3 t1=$SECONDS
+	shift 3
+	tap "tap_$name" as_user "export STBL_TAP_STORE=s3 STBL_S3_BASE=s3://lake/$name STBL_S3_ENDPOINT='$endpoint' STBL_S3_KEY=check-key STBL_S3_SECRET_FILE='$dir/secret' $* && $(tap_command "$test")"
+	store_pid=$(cat "$dir/pid")
+	echo "# $name took $((SECONDS - t1)) s"
+}
+
+# Every driver by one suite; the SQL tests, the crash points and the storm on an S3 server.
 step_s3() {
 	local dir=$work/s3 secret endpoint
-	mkdir "$dir"
-	secret=$(head -c 20 /dev/urandom | od -An -tx1 | tr -d ' \n')
-	endpoint=$(bash "$src/scripts/s3-server.sh" "$dir" check-key "$secret") || { note 1 "an S3 server can be installed and started"; return; }
-	store_pid=$(cat "$dir/pid")
+	s3_server s3-server.sh "$dir" || return
 	tap conformance bash "$src/test/conformance/run.sh" "s3://lake/conformance/suite endpoint=$endpoint access_key_id=check-key secret_access_key=$secret backslash=off"
 	store_sql s3 "$secret" "url 's3://lake/sql', endpoint '$endpoint'" "access_key_id 'check-key', secret_access_key '$secret'"
-	kill -9 "$store_pid"
-	store_pid=""
+	tap_s3 002_crash_points s3_crash_points "$dir"
+	tap_s3 003_storm s3_storm "$dir" STBL_S3_KILL="'$dir/again'"
+	end_s3_server "$dir"
+}
+
+# A second S3 server, which keeps its objects as files.
+step_versity() {
+	local dir=$work/versity secret endpoint
+	s3_server versity-server.sh "$dir" || return
+	tap conformance_versity bash "$src/test/conformance/run.sh" --only "s3://lake/conformance/suite endpoint=$endpoint access_key_id=check-key secret_access_key=$secret"
+	store_sql versity "$secret" "url 's3://lake/sql', endpoint '$endpoint'" "access_key_id 'check-key', secret_access_key '$secret'"
+	tap_s3 003_storm versity_storm "$dir" STBL_S3_KILL="'$dir/again'"
+	end_s3_server "$dir"
 }
 
 # The same on Azurite, with TLS: by the account's key, then by a shared access signature.
@@ -234,12 +270,17 @@ step_isolation() {
 	exec 9>&-
 }
 
+# The command that runs a TAP test.
+tap_command() {
+	echo "cd '$work/tree/test/tap' && mkdir -p tmp_check && export TESTLOGDIR=\$PWD/tmp_check/log TESTDATADIR=\$PWD/tmp_check PG_REGRESS='$pgtest/regress/pg_regress' STBL_LONG='$STBL_LONG' PERL5LIB='$pgtest/perl:$work/tree/test/tap/lib' && perl t/$1.pl"
+}
+
 step_tap() {
 	local t name t1
 	for t in "$src"/test/tap/t/*.pl; do
 		name=$(basename "$t" .pl)
 		t1=$SECONDS
-		tap "tap_$name" as_user "cd '$work/tree/test/tap' && mkdir -p tmp_check && export TESTLOGDIR=\$PWD/tmp_check/log TESTDATADIR=\$PWD/tmp_check PG_REGRESS='$pgtest/regress/pg_regress' STBL_LONG='$STBL_LONG' PERL5LIB='$pgtest/perl:$work/tree/test/tap/lib' && perl t/$name.pl"
+		tap "tap_$name" as_user "$(tap_command "$name")"
 		echo "# $name took $((SECONDS - t1)) s"
 	done
 }
@@ -253,5 +294,5 @@ step_fuzz() { tap fuzz bash "$src/test/fuzz/run.sh" 10; }
 
 step_readme() { tap readme bash "$src/test/readme.sh"; }
 
-for s in build rooms unit regress s3 azure gcs isolation tap interop readme fuzz; do step $s; done
+for s in build rooms unit regress s3 $second azure gcs isolation tap interop readme fuzz; do step $s; done
 finish

@@ -166,6 +166,7 @@ const StblObjectKind stbl_az_kind = {
 	.max_put = (size_t) 5000 << 20, /* the service's own limit of one Put Blob */
 	.prepare = prepare,
 	.meanings = stbl_az_meanings,
+	.missing = "BlobNotFound",
 	.explain = stbl_az_explain,
 	.redact = stbl_az_redact,
 	.parse_list = stbl_az_parse_list

@@ -152,6 +152,7 @@ static void
 verdict(StblProbeRow *row, bool ok, const char *detail)
 {
 	row->ok = ok;
+	row->is_bearable = false;
 	row->error_kind = STBL_ERR_NONE;
 	strlcpy(row->detail, detail, sizeof(row->detail));
 }
@@ -514,6 +515,8 @@ probe_list(Probe *p, StblProbeRow *row)
 		if (p->is_silent || !shows_expected(&listings[i], strlen(p->prefix)))
 		{
 			failed(p, row, listings[i].what, &listings[i].last);
+			/* folders are shown to people, and no more */
+			row->is_bearable = row->error_kind == STBL_ERR_NONE && listings[i].delimiter != 0;
 			return;
 		}
 	verdict(row, true, "objects under a prefix, and only they, page by page");

@@ -86,7 +86,7 @@ static const StblProbeRow *
 wanting(const StblProbeRow *rows)
 {
 	for (int i = 0; i < N_NEEDED; i++)
-		if (!rows[i].ok)
+		if (!rows[i].ok && !rows[i].is_bearable)
 			return &rows[i];
 	return NULL;
 }

@@ -134,6 +134,7 @@ typedef struct StblProbeRow
 {
 	const char *capability;		/* create-only, etag-CAS, range, list, delete */
 	bool		ok;
+	bool		is_bearable;	/* not ok, but nothing is lost by it */
 	int			error_kind;		/* not ok, because a request failed: StblErrorKind; NONE: a verdict */
 	char		detail[256];
 } StblProbeRow;

@@ -11,6 +11,7 @@ Prints its port.  Ends with its standard input.
 	upsert		If-Match on a missing object creates it (L40)
 	norange		the whole object is sent for any range
 	allkeys		a listing shows all keys, whatever prefix is asked for (L16)
+	folders		a listing of one level shows its folders on each page
 	nodelete	nobody may delete
 	notmine		nobody may do anything
 	busy		each request is answered 503
@@ -146,10 +147,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             cut = key.find(delimiter, len(prefix)) if delimiter else -1
             names[key[:cut + 1] if cut >= 0 else key] = cut >= 0
         page = [n for n in names if n > after]
+        always = []
+        if b.name == "folders":
+            always = [n for n in names if names[n]]
+            page = [n for n in page if not names[n]]
         xml = "<ListBucketResult><IsTruncated>%s</IsTruncated>" % ("true" if len(page) > limit else "false")
         if len(page) > limit:
             xml += "<NextContinuationToken>%s</NextContinuationToken>" % escape(page[limit - 1])
-        for name in page[:limit]:
+        for name in always + page[:limit]:
             if names[name]:
                 xml += "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>" % escape(name)
             else:

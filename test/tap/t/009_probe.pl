@@ -111,6 +111,10 @@ sql($node, "INSERT INTO nodelete VALUES (1, 'one')");
 is(sql($node, 'SELECT count(*) FROM nodelete'), 1, 'a writer needs no right to delete');
 is(sql($node, q{SELECT string_agg(capability, ' ') FROM supertable_storage_probe('nodelete') WHERE NOT ok}), 'delete', '... though the probe says so');
 
+store('folders');
+sql($node, "INSERT INTO folders VALUES (1, 'one')");
+is(sql($node, q{SELECT string_agg(capability, ' ') FROM supertable_storage_probe('folders') WHERE NOT ok}), 'list', 'nor one whose folders are shown more than once');
+
 # a store that is busy for a while is tried again; one that stays so is not called wrong
 store('flaky');
 ($rc, $out, $err) = sql_err($node, "SET supertable.retry_deadline = '30s'; INSERT INTO flaky VALUES (1, 'one')");

@@ -213,7 +213,7 @@ tap_s3() {
 step_s3() {
 	local dir=$work/s3 secret endpoint
 	s3_server s3-server.sh "$dir" || return
-	tap conformance bash "$src/test/conformance/run.sh" "s3://lake/conformance/suite endpoint=$endpoint access_key_id=check-key secret_access_key=$secret backslash=off"
+	tap conformance bash "$src/test/conformance/run.sh" "s3://lake/conformance/suite endpoint=$endpoint access_key_id=check-key secret_access_key=$secret upload=300000007 backslash=off"
 	store_sql s3 "$secret" "url 's3://lake/sql', endpoint '$endpoint'" "access_key_id 'check-key', secret_access_key '$secret'"
 	tap_s3 002_crash_points s3_crash_points "$dir"
 	tap_s3 003_storm s3_storm "$dir" STBL_S3_KILL="'$dir/again'"
@@ -239,7 +239,7 @@ step_azure() {
 	store_pid=$(cat "$dir/pid")
 	chmod a+r "$dir/cert.pem"
 	at="endpoint=$endpoint account_name=checkaccount ca_file=$dir/cert.pem"
-	tap conformance_azure bash "$src/test/conformance/run.sh" --only "az://lake/conformance/suite $at account_key=$key listed=600 backslash=off"
+	tap conformance_azure bash "$src/test/conformance/run.sh" --only "az://lake/conformance/suite $at account_key=$key upload=150000007 listed=600 backslash=off"
 	sas=$(STBL_KEY=$key python3 "$src/test/conformance/sas.py" checkaccount)
 	store_sql azure "$(echo "$sas" | sed 's/.*sig=\([^&]*\).*/\1/')" "url 'az://lake/sql', account_name 'checkaccount', endpoint '$endpoint', ca_file '$dir/cert.pem'" "sas_token '$sas'"
 	kill "$store_pid"

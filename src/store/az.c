@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "store/az_int.h"
 #include "store/sharedkey.h"
 
@@ -47,6 +49,42 @@ make_list(const StblAzStore *s, const StblRequest *req, StblText *query)
 	stbl_text_free(&prefix);
 }
 
+/* The name of a part: of always the same length, as all of a blob are to have. */
+static void
+add_block_id(StblText *t, const char *upload_id, int part)
+{
+	char		name[32];
+	unsigned char id[64];
+	int			n = snprintf(name, sizeof(name), "%.16s%08d", upload_id, part);
+
+	EVP_EncodeBlock(id, (const unsigned char *) name, n);
+	stbl_text_puts(t, (const char *) id);
+}
+
+static void
+make_step(StblExchange *x)
+{
+	StblText	id = {0};
+
+	stbl_query_add(&x->query, "comp", x->step == STBL_STEP_PART ? "block" : "blocklist");
+	if (x->step != STBL_STEP_PART)
+		return;
+	add_block_id(&id, x->upload_id, x->part);
+	if (!id.failed)
+		stbl_query_add(&x->query, "blockid", id.data);
+	x->query.failed = x->query.failed || id.failed;
+	stbl_text_free(&id);
+}
+
+static void
+list_part(StblText *body, const char *upload_id, int part, const char *etag)
+{
+	(void) etag;
+	stbl_text_puts(body, "<Latest>");
+	add_block_id(body, upload_id, part);
+	stbl_text_puts(body, "</Latest>");
+}
+
 static void
 make_target(StblExchange *x)
 {
@@ -63,6 +101,8 @@ make_target(StblExchange *x)
 		stbl_text_encode(&x->path, s->base.prefix, true);
 		stbl_text_encode(&x->path, x->req->key, true);
 	}
+	if (x->step != STBL_STEP_WHOLE)
+		make_step(x);
 }
 
 static void
@@ -127,9 +167,10 @@ make_headers(StblExchange *x)
 		return false;
 	headers[n++] = (StblHeader) {"x-ms-date", date};
 	headers[n++] = (StblHeader) {"x-ms-version", SERVICE_VERSION};
-	if (x->http.method == STBL_HTTP_PUT)
+	if (x->http.method == STBL_HTTP_PUT && x->step == STBL_STEP_WHOLE)
 		headers[n++] = (StblHeader) {"x-ms-blob-type", "BlockBlob"};
-	if (req->op == STBL_OP_PUT_NEW)
+	/* one answer decides over all parts, so the condition is no weaker there */
+	if (req->op == STBL_OP_PUT_NEW && x->step != STBL_STEP_PART)
 		headers[n++] = (StblHeader) {"if-none-match", "*"};
 	if (req->op == STBL_OP_PUT_MATCH)
 		headers[n++] = (StblHeader) {"if-match", req->etag};
@@ -154,6 +195,8 @@ make_headers(StblExchange *x)
 static bool
 prepare(StblExchange *x)
 {
+	if (x->step == STBL_STEP_END)
+		x->http.method = STBL_HTTP_PUT;
 	make_target(x);
 	if (x->path.failed || x->query.failed)
 		return false;
@@ -164,6 +207,9 @@ prepare(StblExchange *x)
 const StblObjectKind stbl_az_kind = {
 	.max_key = 1024,
 	.max_put = (size_t) 5000 << 20, /* the service's own limit of one Put Blob */
+	.max_parts = 50000,
+	.list_root = "BlockList",
+	.list_part = list_part,
 	.prepare = prepare,
 	.meanings = stbl_az_meanings,
 	.missing = "BlobNotFound",

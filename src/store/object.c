@@ -2,7 +2,8 @@
  * Requests to object stores: each is one exchange of HTTP, made by its
  * store's kind and sent by the engine.  An object goes out whole in a single
  * PUT: that is the only form whose conditions all stores keep (conditional
- * completions of multipart uploads had several winners, L48).
+ * completions of multipart uploads had several winners, L48).  Large ones
+ * whose names are unique need no condition, and go in parts.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,16 +34,22 @@ stbl_object_fail(StblRequest *req, StblErrorKind kind, const char *message)
 	snprintf(req->message, sizeof(req->message), "%s", message);
 }
 
-static void
-free_exchange(StblExchange *x)
+void
+stbl_exchange_free(StblExchange *x)
 {
 	/* where credentials are a part of the url, they go with it */
 	stbl_text_wipe(&x->url);
 	stbl_text_wipe(&x->query);
 	stbl_text_free(&x->path);
+	stbl_text_free(&x->body);
 	for (int i = 0; i < STBL_OBJECT_MAX_HEADERS; i++)
 		stbl_text_wipe(&x->lines[i]);
 	free(x->http.answer);
+	if (x->owns_req)
+	{
+		free((char *) x->req->key);
+		free(x->req);
+	}
 	free(x);
 }
 
@@ -84,9 +91,15 @@ stbl_http_method_name(StblHttpMethod method)
 }
 
 static StblHttpMethod
-method_of(const StblRequest *req)
+method_of(const StblExchange *x)
 {
-	switch (req->op)
+	if (x->step == STBL_STEP_PART)
+		return STBL_HTTP_PUT;
+	if (x->step == STBL_STEP_BEGIN || x->step == STBL_STEP_END)
+		return STBL_HTTP_POST;
+	if (x->step == STBL_STEP_ABORT)
+		return STBL_HTTP_DELETE;
+	switch (x->req->op)
 	{
 		case STBL_OP_HEAD:
 			return STBL_HTTP_HEAD;
@@ -98,7 +111,7 @@ method_of(const StblRequest *req)
 			return STBL_HTTP_DELETE;
 		case STBL_OP_GET_RANGE:
 			/* there is no way to ask for an empty range */
-			return req->length == 0 ? STBL_HTTP_HEAD : STBL_HTTP_GET;
+			return x->req->length == 0 ? STBL_HTTP_HEAD : STBL_HTTP_GET;
 		default:
 			return STBL_HTTP_GET;
 	}
@@ -110,27 +123,33 @@ stbl_object_credentials(const StblObjectStore *store)
 	return store->provider != NULL ? &store->provider->current : NULL;
 }
 
+void
+stbl_object_renew(const StblExchange *x, StblRequest *req)
+{
+	const StblObjectStore *store = x->store;
+
+	if (store->provider != NULL && x->unsent == STBL_ST_PENDING && req->status == STBL_ST_FAILED && req->error_kind == STBL_ERR_AUTH && stbl_provider_renew(store->provider))
+		req->status = STBL_ST_TRANSIENT;
+}
+
+/* ---- exchanges ---- */
+
+/* The engine has ended a request. */
 static void
-answered(StblHttpRequest *http)
+done(StblHttpRequest *http)
 {
 	StblExchange *x = (StblExchange *) http;
-	StblProvider *provider = x->store->provider;
 
 	if (http->retry_after_us > 0 && http->outcome == STBL_HTTP_ANSWERED)
 		x->store->hold_until_us = stbl_object_now() +
 			(http->retry_after_us < MAX_PAUSE_US ? http->retry_after_us : MAX_PAUSE_US);
-	stbl_object_answered(x);
-	/* credentials may end before their time: newer ones get a try of their own */
-	if (provider != NULL && x->req->status == STBL_ST_FAILED && x->req->error_kind == STBL_ERR_AUTH && stbl_provider_renew(provider))
-		x->req->status = STBL_ST_TRANSIENT;
-	x->req->driver_data = NULL;
-	free_exchange(x);
+	x->ended(x);
 }
 
 static bool
 is_made(const StblExchange *x)
 {
-	if (x->url.failed || x->path.failed || x->query.failed || x->url.data == NULL)
+	if (x->url.failed || x->path.failed || x->query.failed || x->body.failed || x->url.data == NULL)
 		return false;
 	for (int i = 0; i < x->n_headers; i++)
 		if (x->lines[i].failed)
@@ -138,99 +157,8 @@ is_made(const StblExchange *x)
 	return true;
 }
 
-/* Ends an exchange that was not sent. */
-static void
-end_unsent(StblExchange *x, StblStatus status, int kind, const char *message)
-{
-	StblRequest *req = x->req;
-
-	req->driver_data = NULL;
-	stbl_object_fail(req, (StblErrorKind) kind, message);
-	req->status = status;
-	free_exchange(x);
-}
-
-/* Makes the request, and hands it to the engine. */
-static void
-send_exchange(StblExchange *x)
-{
-	if (!x->store->kind->prepare(x) || !is_made(x))
-	{
-		end_unsent(x, STBL_ST_FAILED, STBL_ERR_MEMORY, "out of memory, or a clock that is far off");
-		return;
-	}
-	x->http.url = x->url.data;
-	x->http.headers = x->headers;
-	x->http.not_before_us = x->store->hold_until_us;
-	stbl_http_start(&x->http);
-	if (x->http.transfer == NULL)
-		end_unsent(x, STBL_ST_FAILED, STBL_ERR_MEMORY, "out of memory");
-}
-
-/* Sends an exchange, or lets it wait for credentials. */
-static void
-send_or_wait(StblExchange *x)
-{
-	StblProvider *provider = x->store->provider;
-	StblExchange **last = &x->store->waiting;
-
-	switch (provider != NULL ? stbl_provider_poll(provider, stbl_object_now()) : STBL_PROVIDER_READY)
-	{
-		case STBL_PROVIDER_READY:
-			send_exchange(x);
-			break;
-		case STBL_PROVIDER_WAITING:
-			while (*last != NULL)
-				last = &(*last)->next;
-			*last = x;
-			break;
-		case STBL_PROVIDER_FAILED:
-			end_unsent(x, provider->status, provider->error_kind, provider->message);
-			break;
-	}
-}
-
-/* Serves what waits for credentials, if they have come or never will; whether a request is done by it. */
-static bool
-serve_waiting(StblObjectStore *s, int *timeout_ms)
-{
-	int64_t		now = stbl_object_now();
-	StblProviderState state = stbl_provider_poll(s->provider, now);
-	StblExchange **at = &s->waiting;
-	bool		any = false;
-
-	while (*at != NULL)
-	{
-		StblExchange *x = *at;
-		int64_t		left_us = x->http.deadline_us - now;
-
-		if (state == STBL_PROVIDER_WAITING && left_us > 0)
-		{
-			if (left_us / 1000 < *timeout_ms)
-				*timeout_ms = (int) (left_us / 1000) + 1;
-			at = &x->next;
-			continue;
-		}
-		*at = x->next;
-		if (state == STBL_PROVIDER_READY)
-		{
-			StblRequest *req = x->req;
-
-			send_exchange(x);
-			any = any || req->status != STBL_ST_PENDING;
-			continue;
-		}
-		if (state == STBL_PROVIDER_FAILED)
-			end_unsent(x, s->provider->status, s->provider->error_kind, s->provider->message);
-		else
-			end_unsent(x, STBL_ST_TRANSIENT, STBL_ERR_CONNECT, "no credentials came in time");
-		any = true;
-	}
-	return any;
-}
-
-static void
-start(StblObjectStore *s, StblRequest *req)
+StblExchange *
+stbl_exchange_make(StblObjectStore *s, StblRequest *req, StblStep step)
 {
 	StblExchange *x = calloc(1, sizeof(StblExchange));
 	StblHttpRequest *http = &x->http;
@@ -238,27 +166,163 @@ start(StblObjectStore *s, StblRequest *req)
 	if (x == NULL)
 	{
 		stbl_object_fail(req, STBL_ERR_MEMORY, "out of memory");
-		return;
+		return NULL;
 	}
 	x->store = s;
 	x->req = req;
-	http->method = method_of(req);
+	x->step = step;
+	http->method = method_of(x);
 	http->body = "";
-	if (http->method == STBL_HTTP_PUT && req->data_len > 0)
+	if (step == STBL_STEP_WHOLE && http->method == STBL_HTTP_PUT && req->data_len > 0)
 	{
 		http->body = req->data;
 		http->body_len = req->data_len;
 	}
 	/* what a second sending cannot change */
-	http->repeatable = !stbl_object_is_write(req->op) || req->op == STBL_OP_DELETE;
+	http->repeatable = step == STBL_STEP_WHOLE ? !stbl_object_is_write(req->op) || req->op == STBL_OP_DELETE :
+		step == STBL_STEP_PART || step == STBL_STEP_ABORT;
 	http->ca_file = s->ca_file;
 	http->use_proxy = s->use_proxy;
 	http->etag_header = s->kind->etag_header;
 	http->deadline_us = req->deadline_us;
 	http->max_body = req->op == STBL_OP_GET ? MAX_OBJECT : req->op == STBL_OP_GET_RANGE ? req->length : MAX_LISTING;
-	http->done = answered;
-	req->driver_data = x;
-	send_or_wait(x);
+	http->done = done;
+	return x;
+}
+
+/* Makes the request, and hands it to the engine; why it cannot, or NULL. */
+static const char *
+hand_over(StblExchange *x)
+{
+	if (!x->store->kind->prepare(x) || !is_made(x))
+		return "out of memory, or a clock that is far off";
+	x->http.url = x->url.data;
+	x->http.headers = x->headers;
+	if (x->http.not_before_us < x->store->hold_until_us)
+		x->http.not_before_us = x->store->hold_until_us;
+	stbl_http_start(&x->http);
+	return x->http.transfer != NULL ? NULL : "out of memory";
+}
+
+bool
+stbl_exchange_send(StblExchange *x, void (*ended) (StblExchange *x))
+{
+	StblProvider *provider = x->store->provider;
+	StblExchange **last = &x->store->waiting;
+	const char *problem;
+
+	x->ended = ended;
+	switch (provider != NULL ? stbl_provider_poll(provider, stbl_object_now()) : STBL_PROVIDER_READY)
+	{
+		case STBL_PROVIDER_READY:
+			problem = hand_over(x);
+			if (problem == NULL)
+				return true;
+			stbl_object_fail(x->req, STBL_ERR_MEMORY, problem);
+			break;
+		case STBL_PROVIDER_WAITING:
+			while (*last != NULL)
+				last = &(*last)->next;
+			*last = x;
+			return true;
+		case STBL_PROVIDER_FAILED:
+			stbl_object_fail(x->req, (StblErrorKind) provider->error_kind, provider->message);
+			x->req->status = provider->status;
+			break;
+	}
+	stbl_exchange_free(x);
+	return false;
+}
+
+void
+stbl_exchange_cancel(StblExchange *x)
+{
+	StblExchange **at = &x->store->waiting;
+
+	while (*at != NULL && *at != x)
+		at = &(*at)->next;
+	if (*at != NULL)
+		*at = x->next;
+	stbl_http_cancel(&x->http);
+	stbl_exchange_free(x);
+}
+
+/* Ends an exchange that never went out. */
+static void
+end_unsent(StblExchange *x, StblStatus status, int kind, const char *message)
+{
+	x->unsent = status;
+	x->http.outcome = STBL_HTTP_NOT_SENT;
+	x->http.error_kind = kind;
+	snprintf(x->http.message, sizeof(x->http.message), "%s", message);
+	x->ended(x);
+}
+
+/* The first of those that wait for credentials whose wait is over; taken out of them. */
+static StblExchange *
+take_waiting(StblObjectStore *s, StblProviderState state, int64_t now, int *timeout_ms)
+{
+	for (StblExchange **at = &s->waiting; *at != NULL; at = &(*at)->next)
+	{
+		StblExchange *x = *at;
+		int64_t		left_us = x->http.deadline_us - now;
+
+		if (state != STBL_PROVIDER_WAITING || left_us <= 0)
+		{
+			*at = x->next;
+			x->next = NULL;
+			return x;
+		}
+		if (left_us / 1000 < *timeout_ms)
+			*timeout_ms = (int) (left_us / 1000) + 1;
+	}
+	return NULL;
+}
+
+/* Serves what waits for credentials, if they have come or never will; whether any was ended by it. */
+static bool
+serve_waiting(StblObjectStore *s, int *timeout_ms)
+{
+	int64_t		now = stbl_object_now();
+	StblProviderState state = stbl_provider_poll(s->provider, now);
+	bool		any = false;
+	StblExchange *x;
+
+	while ((x = take_waiting(s, state, now, timeout_ms)) != NULL)
+	{
+		const char *problem = state == STBL_PROVIDER_READY ? hand_over(x) : NULL;
+
+		if (state == STBL_PROVIDER_READY && problem == NULL)
+			continue;
+		any = true;
+		if (problem != NULL)
+			end_unsent(x, STBL_ST_FAILED, STBL_ERR_MEMORY, problem);
+		else if (state == STBL_PROVIDER_FAILED)
+			end_unsent(x, s->provider->status, s->provider->error_kind, s->provider->message);
+		else
+			end_unsent(x, STBL_ST_TRANSIENT, STBL_ERR_CONNECT, "no credentials came in time");
+	}
+	return any;
+}
+
+/* ---- requests ---- */
+
+static void
+answered(StblExchange *x)
+{
+	x->req->driver_data = NULL;
+	stbl_object_answered(x);
+	stbl_object_renew(x, x->req);
+	stbl_exchange_free(x);
+}
+
+static void
+start(StblObjectStore *s, StblRequest *req)
+{
+	StblExchange *x = stbl_exchange_make(s, req, STBL_STEP_WHOLE);
+
+	if (x != NULL && stbl_exchange_send(x, answered))
+		req->driver_data = x;
 }
 
 void
@@ -296,6 +360,8 @@ stbl_object_submit(void *store, StblRequest *req)
 	else if (req->op == STBL_OP_GET_RANGE && req->length > 0 &&
 			 (req->offset > (uint64_t) INT64_MAX || req->length > (uint64_t) INT64_MAX - req->offset))
 		stbl_object_fail_short(req, 0);
+	else if (stbl_upload_is_due(s, req))
+		stbl_upload_start(s, req);
 	else
 		start(s, req);
 }
@@ -315,19 +381,13 @@ stbl_object_drive(void *store, int timeout_ms)
 void
 stbl_object_cancel(void *store, StblRequest *req)
 {
-	StblObjectStore *s = store;
-	StblExchange *x = req->driver_data;
-	StblExchange **at = &s->waiting;
-
-	if (x == NULL)
+	if (req->driver_data == NULL)
 		return;
-	while (*at != NULL && *at != x)
-		at = &(*at)->next;
-	if (*at != NULL)
-		*at = x->next;
-	stbl_http_cancel(&x->http);
+	if (stbl_upload_is_due(store, req))
+		stbl_upload_cancel(req);
+	else
+		stbl_exchange_cancel(req->driver_data);
 	req->driver_data = NULL;
-	free_exchange(x);
 }
 
 void

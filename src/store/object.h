@@ -20,6 +20,7 @@
 
 typedef struct StblObjectKind StblObjectKind;
 typedef struct StblExchange StblExchange;
+typedef struct StblUpload StblUpload;
 
 /* The beginning of every store's own struct. */
 typedef struct StblObjectStore
@@ -32,7 +33,18 @@ typedef struct StblObjectStore
 	int64_t		hold_until_us;	/* the store asked to be left alone until then */
 	StblProvider *provider;		/* of credentials that are fetched; NULL: they are options, or there are none */
 	StblExchange *waiting;		/* for credentials; the first one waits longest */
+	StblExchange *detached;		/* clean-up of cancelled uploads, which nobody waits for */
 } StblObjectStore;
+
+/* What an exchange is: of a request sent whole, or one step of an upload in parts. */
+typedef enum StblStep
+{
+	STBL_STEP_WHOLE,
+	STBL_STEP_BEGIN,
+	STBL_STEP_PART,
+	STBL_STEP_END,
+	STBL_STEP_ABORT
+} StblStep;
 
 /* One exchange with a store: the engine's part of it, and what must live as long. */
 struct StblExchange
@@ -40,6 +52,15 @@ struct StblExchange
 	StblHttpRequest http;		/* must be first */
 	StblObjectStore *store;
 	StblRequest *req;
+	bool		owns_req;		/* detached: the caller's is gone */
+	void		(*ended) (StblExchange *x);
+	StblStep	step;
+	StblUpload *upload;			/* its steps have these */
+	const char *upload_id;		/* for prepare only */
+	int			part;			/* from 1 */
+	StblText	body;			/* of END */
+	StblStatus	unsent;			/* why it never went out; PENDING: it did */
+	StblExchange *next_detached;
 	StblText	url;
 	StblText	path;			/* as it stands in the url, percent-encoded */
 	StblText	query;			/* the same, without its "?" */
@@ -72,6 +93,14 @@ struct StblObjectKind
 	size_t		max_key;		/* bytes of a name, with the url's folder */
 	size_t		max_put;		/* bytes of an object that is sent whole */
 	const char *etag_header;	/* name of the header that tells the version; NULL: etag */
+
+	/* Uploads in parts; 0: there are none. */
+	int			max_parts;
+	const char *begin_root;		/* root of the answer to BEGIN, with an UploadId; NULL: no BEGIN, and the id is our own */
+	const char *end_root;		/* root of the answer to END; NULL: its number is enough */
+	bool		has_abort;
+	const char *list_root;		/* of what END sends */
+	void		(*list_part) (StblText *body, const char *upload_id, int part, const char *etag);
 
 	/*
 	 * Fills url and headers (stbl_exchange_header), and whatever of http is
@@ -122,6 +151,16 @@ extern void stbl_object_drive(void *store, int timeout_ms);
 extern void stbl_object_cancel(void *store, StblRequest *req);
 extern void stbl_object_release(void *store, StblRequest *req);
 
+/*
+ * Exchanges: made, then sent, perhaps after a wait for credentials.  One that
+ * cannot be sent is freed, and its request has failed; `ended` is called, from
+ * drive only, with each other one that is not cancelled.
+ */
+extern StblExchange *stbl_exchange_make(StblObjectStore *store, StblRequest *req, StblStep step);
+extern bool stbl_exchange_send(StblExchange *x, void (*ended) (StblExchange *x));
+extern void stbl_exchange_cancel(StblExchange *x);
+extern void stbl_exchange_free(StblExchange *x);
+
 extern void stbl_object_fail(StblRequest *req, StblErrorKind kind, const char *message);
 
 extern const char *stbl_http_method_name(StblHttpMethod method);
@@ -144,6 +183,21 @@ extern bool stbl_object_is_write(StblOp op);
 
 /* Fills a request from an exchange that has ended. */
 extern void stbl_object_answered(StblExchange *x);
+
+/* No whole answer came: fills status, error_kind and message. */
+extern void stbl_object_unanswered(StblRequest *req, const StblExchange *x);
+
+/* Credentials may have ended before their time: where newer ones can be had, what has failed for them may be tried again. */
+extern void stbl_object_renew(const StblExchange *x, StblRequest *req);
+
+/* ---- object_upload.c: uploads in parts ---- */
+
+/* Whether a request is to be sent so. */
+extern bool stbl_upload_is_due(const StblObjectStore *store, const StblRequest *req);
+extern void stbl_upload_start(StblObjectStore *store, StblRequest *req);
+
+/* Forgets it; what was begun is taken back, as far as that can be done without waiting for long. */
+extern void stbl_upload_cancel(StblRequest *req);
 
 /* An object that ends before the range that was asked for. */
 extern void stbl_object_fail_short(StblRequest *req, uint64_t size);

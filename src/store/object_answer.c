@@ -12,13 +12,16 @@ stbl_object_is_write(StblOp op)
 	return op == STBL_OP_PUT || op == STBL_OP_PUT_NEW || op == STBL_OP_PUT_MATCH || op == STBL_OP_DELETE;
 }
 
-/* No whole answer came. */
-static void
-unanswered(StblRequest *req, const StblHttpRequest *http)
+void
+stbl_object_unanswered(StblRequest *req, const StblExchange *x)
 {
+	const StblHttpRequest *http = &x->http;
+
 	req->error_kind = http->error_kind;
 	snprintf(req->message, sizeof(req->message), "%s", http->message);
-	if (http->outcome == STBL_HTTP_NOT_SENT)
+	if (x->unsent != STBL_ST_PENDING)
+		req->status = x->unsent;
+	else if (http->outcome == STBL_HTTP_NOT_SENT)
 		req->status = STBL_ST_TRANSIENT;
 	else if (stbl_object_is_write(req->op))
 		req->status = STBL_ST_UNKNOWN;
@@ -171,7 +174,7 @@ stbl_object_answered(StblExchange *x)
 
 	req->store_time_us = http->date_us;
 	if (http->outcome != STBL_HTTP_ANSWERED)
-		unanswered(req, http);
+		stbl_object_unanswered(req, x);
 	else if (http->status == 416 && req->op == STBL_OP_GET_RANGE)
 		stbl_object_fail_short(req, http->range_total);
 	else if (http->status >= 200 && http->status < 300)

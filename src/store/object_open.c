@@ -189,6 +189,13 @@ stbl_object_canonical(const StblObjectStore *store, const char *scheme, const ch
 void
 stbl_object_store_free(StblObjectStore *store)
 {
+	while (store->detached != NULL)
+	{
+		StblExchange *x = store->detached;
+
+		store->detached = x->next_detached;
+		stbl_exchange_cancel(x);
+	}
 	free(store->prefix);
 	free(store->ca_file);
 	stbl_provider_free(store->provider);

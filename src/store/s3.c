@@ -46,6 +46,7 @@ make_target(StblExchange *x)
 {
 	const StblS3Store *s = (const StblS3Store *) x->store;
 	const StblRequest *req = x->req;
+	char		number[16];
 
 	stbl_text_puts(&x->path, "/");
 	if (s->is_path_style)
@@ -61,6 +62,17 @@ make_target(StblExchange *x)
 	}
 	else
 		stbl_s3_make_list(&s->base, req, &x->query);
+	if (x->step == STBL_STEP_BEGIN)
+		stbl_query_add(&x->query, "uploads", "");
+	else if (x->step != STBL_STEP_WHOLE)
+	{
+		if (x->step == STBL_STEP_PART)
+		{
+			snprintf(number, sizeof(number), "%d", x->part);
+			stbl_query_add(&x->query, "partNumber", number);
+		}
+		stbl_query_add(&x->query, "uploadId", x->upload_id);
+	}
 	stbl_text_printf(&x->url, "%s://%s%s%s%s", s->base.endpoint.is_tls ? "https" : "http",
 					 s->is_path_style ? "" : s->bucket, s->is_path_style ? "" : ".", s->base.endpoint.host,
 					 x->path.failed ? "" : x->path.data);
@@ -86,7 +98,7 @@ make_headers(StblExchange *x)
 	int			n = 0;
 	bool		ok = true;
 
-	if (req->op == STBL_OP_PUT_NEW)
+	if (req->op == STBL_OP_PUT_NEW && x->step == STBL_STEP_WHOLE)
 		headers[n++] = (StblHeader) {"if-none-match", "*"};
 	if (req->op == STBL_OP_PUT_MATCH)
 		headers[n++] = (StblHeader) {"if-match", req->etag};
@@ -95,6 +107,9 @@ make_headers(StblExchange *x)
 		snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, req->offset, req->offset + (req->length - 1));
 		headers[n++] = (StblHeader) {"range", range};
 	}
+	/* the library has one of its own for it */
+	if (x->http.method == STBL_HTTP_POST)
+		headers[n++] = (StblHeader) {"content-type", x->step == STBL_STEP_BEGIN ? "binary/octet-stream" : "application/xml"};
 	if (access_key_id != NULL)
 	{
 		StblSigv4	in = {
@@ -128,6 +143,15 @@ make_headers(StblExchange *x)
 	return ok;
 }
 
+static void
+list_part(StblText *body, const char *upload_id, int part, const char *etag)
+{
+	(void) upload_id;
+	stbl_text_printf(body, "<Part><PartNumber>%d</PartNumber><ETag>", part);
+	stbl_text_xml(body, etag);
+	stbl_text_puts(body, "</ETag></Part>");
+}
+
 static bool
 prepare(StblExchange *x)
 {
@@ -138,6 +162,12 @@ prepare(StblExchange *x)
 const StblObjectKind stbl_s3_kind = {
 	.max_key = 1024,
 	.max_put = (size_t) 5 << 30,	/* S3's own limit of a single PUT */
+	.max_parts = 10000,
+	.begin_root = "InitiateMultipartUploadResult",
+	.end_root = "CompleteMultipartUploadResult",
+	.has_abort = true,
+	.list_root = "CompleteMultipartUpload",
+	.list_part = list_part,
 	.prepare = prepare,
 	.meanings = stbl_s3_meanings,
 	.missing = "NoSuchKey",

@@ -33,6 +33,9 @@ int			stbl_retry_deadline_ms = 60000;
 /* Objects above this size are told apart by their size: their names are new uuids. */
 #define COMPARE_MAX ((size_t) 8 * 1024 * 1024)
 
+/* A large object with a unique name has supertable.http_timeout once more for each so many bytes. */
+#define UNIQUE_PIECE ((size_t) 64 * 1024 * 1024)
+
 #define PAUSE_MIN_US ((int64) 10 * 1000)
 #define PAUSE_MAX_US ((int64) 2000 * 1000)
 
@@ -102,10 +105,15 @@ stbl_call_free(StblCall *call)
 	release_call(call);
 }
 
+/* How long one sending may take: of what may go in parts, longer, as each part has that time. */
 static int64
 try_deadline(Call *call)
 {
-	return Min(call->limit_us, stbl_now_us() + (int64) stbl_http_timeout_ms * 1000);
+	int64		timeout_us = (int64) stbl_http_timeout_ms * 1000;
+
+	if (call->pub.req.is_unique)
+		timeout_us *= 1 + (int64) (call->pub.req.data_len / UNIQUE_PIECE);
+	return Min(call->limit_us, stbl_now_us() + timeout_us);
 }
 
 static void
@@ -345,9 +353,9 @@ step(Call *call)
 	}
 }
 
-static StblCall *
-submit(StblStore *store, StblOp op, const char *key, const void *data, size_t len, const char *etag,
-	   uint64 offset, uint64 length, char delimiter, const char *token, int64 deadline_us)
+static Call *
+new_call(StblStore *store, StblOp op, const char *key, const void *data, size_t len, const char *etag,
+		 uint64 offset, uint64 length, char delimiter, const char *token, int64 deadline_us)
 {
 	Call	   *call;
 
@@ -368,12 +376,25 @@ submit(StblStore *store, StblOp op, const char *key, const void *data, size_t le
 	call->limit_us = deadline_us ? deadline_us : PG_INT64_MAX;
 	call->deadline_us = deadline_us ? deadline_us : stbl_now_us() + (int64) stbl_retry_deadline_ms * 1000;
 	call->pause_us = PAUSE_MIN_US;
+	return call;
+}
+
+static StblCall *
+launch(Call *call)
+{
 	call->callback.func = release_call;
 	call->callback.arg = call;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &call->callback);
 	dlist_push_tail(&active_calls, &call->node);
 	send(call);
 	return &call->pub;
+}
+
+static StblCall *
+submit(StblStore *store, StblOp op, const char *key, const void *data, size_t len, const char *etag,
+	   uint64 offset, uint64 length, char delimiter, const char *token, int64 deadline_us)
+{
+	return launch(new_call(store, op, key, data, len, etag, offset, length, delimiter, token, deadline_us));
 }
 
 int64
@@ -416,6 +437,16 @@ StblCall *
 stbl_store_put_new(StblStore *store, const char *key, const void *data, size_t len, int64 deadline_us)
 {
 	return submit(store, STBL_OP_PUT_NEW, key, data, len, NULL, 0, 0, 0, NULL, deadline_us);
+}
+
+StblCall *
+stbl_store_put_unique(StblStore *store, const char *key, const void *data, size_t len, int64_t deadline_us)
+{
+	Call	   *call = new_call(store, STBL_OP_PUT_NEW, key, data, len, NULL, 0, 0, 0, NULL, deadline_us);
+
+	call->pub.req.is_unique = true;
+	call->pub.req.exchange_us = (int64) stbl_http_timeout_ms * 1000;
+	return launch(call);
 }
 
 StblCall *

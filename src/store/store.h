@@ -86,6 +86,9 @@ extern StblCall *stbl_store_get_range(StblStore *store, const char *key, uint64_
 extern StblCall *stbl_store_head(StblStore *store, const char *key, int64_t deadline_us);
 extern StblCall *stbl_store_put(StblStore *store, const char *key, const void *data, size_t len, int64_t deadline_us);
 extern StblCall *stbl_store_put_new(StblStore *store, const char *key, const void *data, size_t len, int64_t deadline_us);
+
+/* The same for a name that is new for certain: large objects may then go in parts. */
+extern StblCall *stbl_store_put_unique(StblStore *store, const char *key, const void *data, size_t len, int64_t deadline_us);
 extern StblCall *stbl_store_put_match(StblStore *store, const char *key, const void *data, size_t len, const char *etag, int64_t deadline_us);
 extern StblCall *stbl_store_delete(StblStore *store, const char *key, int64_t deadline_us);
 extern StblCall *stbl_store_list(StblStore *store, const char *prefix, char delimiter, const char *token, int64_t deadline_us);

@@ -20,7 +20,7 @@
  * What a driver promises of its store:
  *	 S1 a GET that starts after a PUT was answered sees that PUT or a later one;
  *	 S2 of any number of concurrent PUT_NEW of one key at most one is answered OK,
- *		and none if the key exists;
+ *		and none if the key exists (but see is_unique);
  *	 S3 PUT_MATCH answers OK only if it replaced exactly the content whose etag was given;
  *	 S4 a content, once replaced, has another etag than before, unless the bytes are the same;
  *	 S5 no reader ever sees part of a PUT; what was answered OK survives a crash;
@@ -35,7 +35,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STBL_STORE_ABI_VERSION 1
+#define STBL_STORE_ABI_VERSION 2
 #define STBL_STORE_REGISTER "supertable_store_register_v1"
 
 typedef enum StblOp
@@ -88,6 +88,14 @@ typedef struct StblRequest
 	char		list_delimiter; /* LIST: 0, or '/' for one level only */
 	int			list_limit;		/* LIST: at most so many entries a page; 0 = the store's choice */
 	int64_t		deadline_us;	/* Unix epoch; the driver answers by then, whatever happens */
+
+	/*
+	 * PUT_NEW: the key is a new uuid's, which nobody else writes.  A driver
+	 * may then leave out the condition where it sends the object in parts,
+	 * which must still appear as a whole or not at all (S5).
+	 */
+	bool		is_unique;
+	int64_t		exchange_us;	/* where the driver needs several exchanges: how long to wait for one; 0: until the deadline */
 
 	StblStatus	status;
 	int			error_kind;		/* StblErrorKind where status is TRANSIENT, UNKNOWN or FAILED */

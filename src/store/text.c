@@ -119,6 +119,20 @@ stbl_text_encode(StblText *t, const char *str, bool keep_slash)
 	}
 }
 
+void
+stbl_text_xml(StblText *t, const char *str)
+{
+	for (; *str != '\0'; str++)
+	{
+		const char *reference = *str == '&' ? "&amp;" : *str == '<' ? "&lt;" : *str == '>' ? "&gt;" : *str == '"' ? "&quot;" : NULL;
+
+		if (reference != NULL)
+			stbl_text_puts(t, reference);
+		else
+			stbl_text_add(t, str, 1);
+	}
+}
+
 static int
 hex_value(char c)
 {

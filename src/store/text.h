@@ -38,6 +38,9 @@ extern void stbl_text_wipe(StblText *t);
  */
 extern void stbl_text_encode(StblText *t, const char *str, bool keep_slash);
 
+/* Adds a text as XML has it. */
+extern void stbl_text_xml(StblText *t, const char *str);
+
 /* Undoes it in place, "+" standing for a blank; false if it is malformed or holds a NUL. */
 extern bool stbl_percent_decode(char *str);
 

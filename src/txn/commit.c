@@ -472,8 +472,8 @@ send_superfiles(StblTxnTable *tt)
 			continue;
 		stbl_rows_seal(tt, f);
 		tt->uploads = lappend(tt->uploads,
-							  stbl_store_put_new(tt->table->store, stbl_table_key(tt->table, f->path),
-												 stbl_rows_image(tt, f), f->size, 0));
+							  stbl_store_put_unique(tt->table->store, stbl_table_key(tt->table, f->path),
+													stbl_rows_image(tt, f), f->size, 0));
 	}
 }
 

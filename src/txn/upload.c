@@ -38,8 +38,8 @@ static StblCall *
 send_file(StblTxnTable *tt, StblTxnFile *f)
 {
 	MemoryContext old = MemoryContextSwitchTo(tt->cxt);
-	StblCall   *call = stbl_store_put_new(tt->table->store, stbl_table_key(tt->table, f->path),
-										  stbl_rows_image(tt, f), f->size, 0);
+	StblCall   *call = stbl_store_put_unique(tt->table->store, stbl_table_key(tt->table, f->path),
+											 stbl_rows_image(tt, f), f->size, 0);
 
 	MemoryContextSwitchTo(old);
 	return call;

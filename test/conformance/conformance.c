@@ -2,7 +2,7 @@
  * What every driver must do, whatever its store: one suite, run on a place
  * that is empty or may be written into.  Prints TAP.
  *
- *	conformance URL [option=value ...] [large=BYTES] [rounds=N] [listed=N] [backslash=off]
+ *	conformance URL [option=value ...] [large=BYTES] [upload=BYTES] [rounds=N] [listed=N] [backslash=off]
  *
  * and what a network driver makes of a store that misbehaves (faultserver.py):
  *
@@ -24,7 +24,7 @@
 #include "store/file.h"
 #include "store/gs.h"
 #include "store/http.h"
-#include "store/s3.h"
+#include "store/s3_int.h"
 
 #include "unit.h"
 
@@ -37,6 +37,7 @@ static const char *url;
 static StblStoreOption options[16];
 static int	n_options = 0;
 static size_t large = (size_t) 64 << 20;
+static size_t upload = ((size_t) 72 << 20) + 12345;
 static int	rounds = 3;
 static int	listed = N_LISTED;
 static int	no_backslash = 0;
@@ -251,6 +252,145 @@ test_sizes(void *s)
 	}
 	OK(bad == 0, "and in pieces");
 	OK(do_write(s, STBL_OP_DELETE, k("large"), NULL, 0, NULL) == STBL_ST_OK, "and deleted");
+	free(data);
+}
+
+/* ---- uploads in parts ---- */
+
+static void
+prepare_upload(StblRequest *req, const char *key, const void *data, size_t len)
+{
+	prepare(req, STBL_OP_PUT_NEW, key);
+	req->is_unique = true;
+	req->data = data;
+	req->data_len = len;
+	req->deadline_us = now_us() + 600 * INT64_C(1000000);
+	req->exchange_us = 60 * INT64_C(1000000);
+}
+
+static void
+note_done(StblHttpRequest *http)
+{
+	(void) http;
+}
+
+/* How many uploads of S3 are begun and neither ended nor taken back under this run's folder; -1: it cannot be told. */
+static int
+unfinished_uploads(const StblS3Store *s)
+{
+	StblHeader	headers[4] = {{"host", s->base.endpoint.host}};
+	char		date[STBL_SIGV4_TIME];
+	char		hash[STBL_SHA256_HEX];
+	const char *lines[4] = {NULL};
+	StblText	path = {0},
+				query = {0},
+				url = {0},
+				authorization = {0},
+				line[3] = {{0}};
+	StblSigv4	in = {
+		.access_key_id = s->access_key_id, .secret_access_key = s->secret_access_key, .region = s->region, .service = "s3",
+		.amz_date = date, .method = "GET", .headers = headers, .n_headers = 3, .payload_hash = hash
+	};
+	StblHttpRequest http = {.method = STBL_HTTP_GET, .body = "", .headers = lines, .done = note_done, .max_body = 1 << 20,
+	.deadline_us = now_us() + 10 * INT64_C(1000000)};
+	int			n = -1;
+
+	stbl_text_printf(&path, "/%s", s->bucket);
+	stbl_query_add(&query, "prefix", s->base.prefix);
+	stbl_query_add(&query, "uploads", "");
+	stbl_text_printf(&url, "http://%s%s?%s", s->base.endpoint.host, path.data, query.data);
+	stbl_sigv4_time(now_us(), date);
+	stbl_sha256("", 0, hash);
+	headers[1] = (StblHeader) {"x-amz-date", date};
+	headers[2] = (StblHeader) {"x-amz-content-sha256", hash};
+	in.path = path.data;
+	in.query = query.data;
+	stbl_sigv4_sign(&in, &authorization);
+	headers[0] = (StblHeader) {"authorization", authorization.data};
+	for (int i = 0; i < 3; i++)
+	{
+		stbl_text_printf(&line[i], "%s: %s", headers[i].name, headers[i].value);
+		lines[i] = line[i].data;
+	}
+	http.url = url.data;
+	stbl_http_start(&http);
+	while (http.outcome == STBL_HTTP_PENDING)
+		stbl_http_drive(100);
+	if (http.outcome == STBL_HTTP_ANSWERED && http.status == 200 && http.answer != NULL)
+	{
+		n = 0;
+		for (const char *p = (char *) http.answer; (p = strstr(p, "<UploadId>")) != NULL; p++)
+			n++;
+	}
+	free(http.answer);
+	stbl_text_free(&path);
+	stbl_text_free(&query);
+	stbl_text_free(&url);
+	stbl_text_free(&authorization);
+	for (int i = 0; i < 3; i++)
+		stbl_text_free(&line[i]);
+	return n;
+}
+
+static void
+test_uploads(void *s)
+{
+	char	   *data = malloc(upload);
+	const char *key = k("upload");
+	StblRequest req;
+	int			bad = 0;
+
+	for (size_t i = 0; i < upload; i++)
+		data[i] = (char) (i * 5 + i / 253 + i / 65537);
+	prepare_upload(&req, key, data, upload);
+	run(s, &req);
+	if (req.status != STBL_ST_OK)
+		printf("# %d %s\n", req.status, req.message);
+	OK(req.status == STBL_ST_OK && req.size == upload, "a unique object of %zu bytes, in parts where the store has them", upload);
+	d->release(s, &req);
+	OK(do_read(s, STBL_OP_HEAD, key) == STBL_ST_OK && last.size == upload, "has its size");
+	for (size_t at = 0; at < upload; at += (size_t) 8 << 20)
+	{
+		size_t		len = upload - at < (size_t) 8 << 20 ? upload - at : (size_t) 8 << 20;
+
+		prepare(&req, STBL_OP_GET_RANGE, key);
+		req.offset = at;
+		req.length = len;
+		insist(s, &req);
+		bad += !(req.status == STBL_ST_OK && req.body_len == len && memcmp(req.body, data + at, len) == 0);
+		d->release(s, &req);
+	}
+	OK(bad == 0, "and is read back");
+	for (int i = 0; i < 10; i++)
+	{
+		int64_t		t0;
+
+		prepare_upload(&req, k("cancelled-%d", i), data, upload);
+		d->submit(s, &req);
+		for (int n = i * i * 2; n > 0 && req.status == STBL_ST_PENDING; n--)
+			d->drive(s, 1);
+		t0 = now_us();
+		if (req.status == STBL_ST_PENDING)
+			d->cancel(s, &req);
+		d->release(s, &req);
+		bad += now_us() - t0 > 1000000;
+	}
+	OK(bad == 0, "L34: uploads are cancelled at any point, at once");
+	/* what of it is still on its way */
+	for (int i = 0; i < 20; i++)
+		d->drive(s, 20);
+	for (int i = 0; i < 10; i++)
+	{
+		StblStatus	status = do_read(s, STBL_OP_HEAD, k("cancelled-%d", i));
+
+		bad += !(status == STBL_ST_NOT_FOUND || (status == STBL_ST_OK && last.size == upload));
+	}
+	OK(bad == 0, "S5: of those nothing is there, or all");
+	if (d == &stbl_s3_driver && ((StblS3Store *) s)->access_key_id != NULL)
+	{
+		bad = unfinished_uploads(s);
+		OK(bad == 0, "L33: none is left unfinished (%d)", bad);
+	}
 	free(data);
 }
 
@@ -685,6 +825,52 @@ fault(const char *endpoint, const char *bucket, StblOp op, int ms, StblStatus st
 	return ok;
 }
 
+/* One upload in parts; whether it came to that, and how often it was taken back. */
+static bool
+upload_fault(const char *endpoint, const char *bucket, int ms, StblStatus status, StblErrorKind kind, const char *word, size_t n_aborts)
+{
+	StblStoreOption opts[] = {{"endpoint", endpoint}};
+	size_t		len = ((size_t) 64 << 20) + 1;
+	char	   *data = calloc(1, len);
+	char		at[100];
+	void	   *s;
+	StblRequest req;
+	int64_t		t0 = now_us();
+	bool		ok;
+
+	snprintf(at, sizeof(at), "s3://%s", bucket);
+	s = open_with(at, opts, 1);
+	prepare_upload(&req, "key", data, len);
+	req.deadline_us = t0 + ms * INT64_C(1000);
+	if (status == STBL_ST_PENDING)
+	{
+		/* cancelled in the middle */
+		req.deadline_us += 60 * INT64_C(1000000);
+		d->submit(s, &req);
+		while (now_us() - t0 < ms * INT64_C(1000))
+			d->drive(s, 10);
+		ok = req.status == STBL_ST_PENDING;
+		t0 = now_us();
+		d->cancel(s, &req);
+		ok = ok && now_us() - t0 < 700000;
+	}
+	else
+	{
+		run(s, &req);
+		ok = req.status == status && req.error_kind == (int) kind && strstr(req.message, word) != NULL &&
+			now_us() - t0 < (ms + 500) * INT64_C(1000) && (status != STBL_ST_OK || strcmp(req.new_etag, "\"whole\"") == 0);
+	}
+	if (!ok)
+		printf("# %s: status %d, kind %d, %lld ms, %s\n", bucket, req.status, req.error_kind, (long long) (now_us() - t0) / 1000, req.message);
+	d->release(s, &req);
+	ok = do_read(s, STBL_OP_GET, "key") == STBL_ST_OK && last.size == n_aborts && ok;
+	if (last.size != n_aborts)
+		printf("# %s: taken back %d times\n", bucket, (int) last.size);
+	d->close(s);
+	free(data);
+	return ok;
+}
+
 static int
 test_faults(const char *port, const char *tls_port, const char *ca_file)
 {
@@ -757,6 +943,14 @@ test_faults(const char *port, const char *tls_port, const char *ca_file)
 		d->release(s, &req);
 		d->close(s);
 	}
+	OK(upload_fault(at, "up-good", 20000, STBL_ST_OK, STBL_ERR_NONE, "", 0), "an upload in parts");
+	OK(upload_fault(at, "up-busy", 20000, STBL_ST_OK, STBL_ERR_NONE, "", 0), "each part of which is sent twice");
+	OK(upload_fault(at, "up-denied", 20000, STBL_ST_FAILED, STBL_ERR_DENIED, "AccessDenied", 1), "L33: one that fails in the middle is taken back");
+	OK(upload_fault(at, "up-broken", 3000, STBL_ST_TRANSIENT, STBL_ERR_IO, "500", 1), "and one whose part never succeeds until the deadline");
+	OK(upload_fault(at, "up-silent", 1500, STBL_ST_PENDING, STBL_ERR_NONE, "", 1), "and one that is cancelled");
+	OK(upload_fault(at, "up-late", 20000, STBL_ST_UNKNOWN, STBL_ERR_IO, "InternalError", 1), "one that ends in an error after the status 200 has an unknown outcome");
+	OK(upload_fault(at, "up-lost", 20000, STBL_ST_UNKNOWN, STBL_ERR_CONNECTION, "connection", 1), "and one whose end has no answer");
+	OK(upload_fault(at, "up-nobegin", 20000, STBL_ST_FAILED, STBL_ERR_PROTOCOL, "beginning", 0), "what is no beginning of one");
 	OK(fault(tls, "good", STBL_OP_GET, 5000, STBL_ST_TRANSIENT, STBL_ERR_CONNECT, "secure"), "a certificate of nobody's: 08001");
 	options[0].value = ca_file;
 	OK(fault(tls, "good", STBL_OP_GET, 5000, STBL_ST_OK, STBL_ERR_NONE, ""), "a certificate that ca_file knows");
@@ -855,6 +1049,8 @@ main(int argc, char **argv)
 		*eq = '\0';
 		if (strcmp(argv[i], "large") == 0)
 			large = (size_t) strtoull(eq + 1, NULL, 10);
+		else if (strcmp(argv[i], "upload") == 0)
+			upload = (size_t) strtoull(eq + 1, NULL, 10);
 		else if (strcmp(argv[i], "rounds") == 0)
 			rounds = atoi(eq + 1);
 		else if (strcmp(argv[i], "listed") == 0 && atoi(eq + 1) <= N_LISTED)
@@ -870,6 +1066,7 @@ main(int argc, char **argv)
 	s = open_store();
 	test_basics(s);
 	test_sizes(s);
+	test_uploads(s);
 	test_ranges(s);
 	test_keys(s);
 	test_lists(s);

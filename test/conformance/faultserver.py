@@ -25,8 +25,42 @@ def answer(status, body="", headers=""):
             % (status, headers, len(body), body)).encode()
 
 
+def upload(bucket, request):
+    """A step of an upload in parts; None: the connection is closed instead."""
+    method, target, _ = request.split(" ")
+    query = target.partition("?")[2]
+    if method == "GET":
+        # how many were taken back
+        return answer("200 OK", "x" * counts.get("aborts of " + bucket, 0))
+    if method == "DELETE":
+        counts["aborts of " + bucket] = counts.get("aborts of " + bucket, 0) + 1
+        return answer("204 No Content")
+    if "uploads" in query:
+        if bucket == "up-nobegin":
+            return answer("200 OK", "<html>It works!</html>")
+        return answer("200 OK", "<InitiateMultipartUploadResult><UploadId>id&amp;1</UploadId></InitiateMultipartUploadResult>")
+    assert "uploadId=id%261" in query, query
+    if method == "PUT":
+        part = "part of %s %s" % (bucket, query)
+        counts[part] = counts.get(part, 0) + 1
+        if bucket == "up-denied" and "partNumber=3" in query:
+            return error("403 Forbidden", "AccessDenied", "no")
+        if bucket == "up-broken" and "partNumber=2" in query:
+            return error("500 Internal Server Error", "InternalError", "again")
+        if bucket == "up-busy" and counts[part] == 1:
+            return error("503 Slow Down", "SlowDown", "too many")
+        if bucket == "up-silent" and "partNumber=2" in query:
+            time.sleep(60)
+        return answer("200 OK")
+    if bucket == "up-late":
+        return error("200 OK", "InternalError", "it did not work out")
+    if bucket == "up-lost":
+        return None
+    return answer("200 OK", "<CompleteMultipartUploadResult><ETag>&quot;whole&quot;</ETag></CompleteMultipartUploadResult>")
+
+
 def read_request(conn):
-    """The first line and the body of a request; None at the end."""
+    """The first line of a request, whose body is passed over; None at the end."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = conn.recv(65536)
@@ -39,11 +73,12 @@ def read_request(conn):
         name, value = line.split(b":", 1)
         if name.lower() == b"content-length":
             length = int(value)
-    while len(body) < length:
-        more = conn.recv(65536)
+    length -= len(body)
+    while length > 0:
+        more = conn.recv(min(length, 1 << 20))
         if not more:
             return None
-        body += more
+        length -= len(more)
     return head.split(b"\r\n")[0].decode()
 
 
@@ -92,7 +127,12 @@ def serve(conn):
                 return
             if bucket == "reset" or (bucket == "once" and served > 0):
                 return
-            if bucket == "once":
+            if bucket.startswith("up-"):
+                reply = upload(bucket, request)
+                if reply is None:
+                    return
+                conn.sendall(reply)
+            elif bucket == "once":
                 conn.sendall(answer("200 OK", "data"))
             elif bucket == "count":
                 # how many writes "once" has got beyond the first request of a connection

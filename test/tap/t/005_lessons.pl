@@ -256,17 +256,43 @@ usleep(50_000);
 sql($node, "SELECT supertable_recover('g5b')");
 is(sql($node, "SELECT count(*) FROM g5b") . ' ' . sql($node, "SELECT count(*) FROM supertable_wal('g5b') WHERE state <> 'COMPLETE'"), '2 0', '... and the next one ends what they began');
 
+# sweeps beside each other and beside a writer: deletions, which none of them
+# leases, and changes with payloads, which each of them would
+sql($node, "CREATE FOREIGN TABLE g5c (id int, v text) SERVER lake OPTIONS (path 'g5c'); INSERT INTO g5c SELECT i, 'row' FROM generate_series(0, 999) i;
+	CREATE FOREIGN TABLE g5p (id int, v text) SERVER lake OPTIONS (path 'g5p'); INSERT INTO g5p VALUES (5000, 'payload')");
+my ($g5p) = glob "$lake/g5p/seg-*.parquet";
+sub update_request
+{
+	my ($t, $id, $row, $payload) = @_;
+	my $uuid = '0f0f0f0f-0000-4000-8000-' . substr($id, -12);
+	write_file("$lake/$t/seg-$uuid.parquet", $payload);
+	request($t, $id, $row);
+	my $asked = read_file(doc_path($node, $t, $id));
+	$asked =~ s/"op_kind":"DELETE"/"op_kind":"UPDATE"/;
+	$asked =~ s/"preallocated_superfile_id":null/"preallocated_superfile_id":"$uuid"/;
+	write_file(doc_path($node, $t, $id), $asked);
+}
+for my $i (0 .. 159)
+{
+	my $id = sprintf '%032x', 0x9000 + $i;
+	$i % 4 == 3 ? update_request('g5c', $id, $i * 5, read_file($g5p)) : request('g5c', $id, $i * 5);
+}
+my @beside = ((map { "SELECT supertable_recover('g5c', lease => '1 second'); SELECT supertable_recover('g5c', lease => '1 second')" } 1 .. 3),
+	join(';', map { "INSERT INTO g5c VALUES (" . (6000 + $_) . ", 'beside'); BEGIN; UPDATE g5c SET v = 'beside' WHERE id = 997; INSERT INTO heap VALUES ('g5c'); COMMIT" } 1 .. 10));
+@sweeps = map { my $q = $_; my $p = fork // die; if ($p == 0) { system("echo \"$q\" | $psql -v ON_ERROR_STOP=1 > /dev/null 2>> '$lake-g5c.err'"); POSIX::_exit($? ? 1 : 0); } $p } @beside;
+$ended = 0;
+for (@sweeps) { waitpid $_, 0; $ended += $? == 0; }
+is($ended, 4, 'G5: three sweeps at once, each twice, and a writer beside them') or diag(read_file("$lake-g5c.err"));
+sql($node, "SELECT pg_sleep(1); SELECT supertable_recover('g5c')");
+is(sql($node, "SELECT count(*) FILTER (WHERE id < 1000), count(*) FILTER (WHERE id < 800 AND id % 5 = 0), count(*) FILTER (WHERE id = 5000), count(*) FILTER (WHERE v = 'beside') FROM g5c"),
+	'840|0|40|11', 'G5, L4: each request is carried out once');
+is(sql($node, "SELECT count(*) FROM supertable_wal('g5c') WHERE state <> 'COMPLETE' OR problem IS NOT NULL"), 0, '... and its document says so');
+
 # what a cancelled sweep has leased is free at once
 table('leased');
 sql($node, "CREATE FOREIGN TABLE leased_from (id int, v text) SERVER lake OPTIONS (path 'leased_from'); INSERT INTO leased_from VALUES (77, 'payload')");
 my ($payload) = glob "$lake/leased_from/seg-*.parquet";
-my $uuid = '0f0f0f0f-0000-4000-8000-000000000077';
-write_file("$lake/leased/seg-$uuid.parquet", read_file($payload));
-request('leased', $ids[0], 1);
-my $asked = read_file(doc_path($node, 'leased', $ids[0]));
-$asked =~ s/"op_kind":"DELETE"/"op_kind":"UPDATE"/;
-$asked =~ s/"preallocated_superfile_id":null/"preallocated_superfile_id":"$uuid"/;
-write_file(doc_path($node, 'leased', $ids[0]), $asked);
+update_request('leased', $ids[0], 1, read_file($payload));
 # the version, after the lease, gets no answer
 ($rc, $out, $err) = sql_err($node, "SELECT count(*) FROM leased;\n" . faults('silent', 2) . "SET statement_timeout = 300; SELECT supertable_recover('leased')");
 like($err, qr/57014/, 'G5: a sweep is cancelled that has leased a request');

@@ -134,7 +134,7 @@ run(StblMem *mem, const uint8_t *data, size_t size)
 	chunk.codec = STBL_PQ_UNCOMPRESSED;
 	chunk.offset = CHUNK_OFFSET;
 	chunk.length = size - HEAD - n_offsets - n_bounds;
-	if (!stbl_pq_parse_offset_index(mem, &meta, 0, 0, data + HEAD, n_offsets, &pages, &err))
+	if (!stbl_pq_parse_offset_index(mem, &meta, 0, 0, data + HEAD, n_offsets, &pages, &err) || pages.n == 0)
 		return;
 	look_at_pages(&meta, &pages);
 	if (stbl_pq_parse_column_index(mem, &meta, 0, 0, data + HEAD + n_offsets, n_bounds, &pages, &err))

@@ -189,6 +189,14 @@ extern void stbl_load_tombstones(StblTable *table, StblFile **files, int n_files
 extern struct roaring_bitmap_s *stbl_dv_load(StblTable *table, const StblDv *dv, int64_t deadline_us);
 
 /*
+ * The same in two steps: asks for it (NULL where it is inline, and there is
+ * nothing to ask for), in CurrentMemoryContext; waits for it.
+ */
+struct StblFetch;
+extern struct StblFetch *stbl_dv_ask(StblTable *table, const StblDv *dv);
+extern struct roaring_bitmap_s *stbl_dv_take(StblTable *table, const StblDv *dv, struct StblFetch *fetch);
+
+/*
  * The bounds of a column in a live superfile, by its statistics.  They are
  * parsed only if they must be, into *stats, NULL at first: who asks for
  * several columns gives it again, in the same CurrentMemoryContext.  Texts

@@ -109,6 +109,27 @@ load_inline(const char *path, const StblDv *dv)
 	return bitmap;
 }
 
+StblFetch *
+stbl_dv_ask(StblTable *table, const StblDv *dv)
+{
+	if (dv->storage == 'i')
+		return NULL;
+	return fetch_part(table, vector_key(table, dv), dv->has_offset ? dv->offset : 0, dv->size_bytes + DV_FRAME);
+}
+
+roaring_bitmap_t *
+stbl_dv_take(StblTable *table, const StblDv *dv, StblFetch *fetch)
+{
+	char	   *key = vector_key(table, dv);
+	int64		len = dv->size_bytes + DV_FRAME;
+	StblError	err;
+	roaring_bitmap_t *bitmap = stbl_dv_decode_stored(dv, part_bytes(fetch, key, len), len, &err);
+
+	if (bitmap == NULL)
+		stbl_throw_object(&err, key);
+	return bitmap;
+}
+
 roaring_bitmap_t *
 stbl_dv_load(StblTable *table, const StblDv *dv, int64_t deadline_us)
 {

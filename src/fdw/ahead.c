@@ -37,6 +37,7 @@ typedef struct AheadFile
 {
 	StblFile   *file;
 	StblSuperfile *sf;			/* NULL: it has no rows to show */
+	StblFetch  *vector;			/* of a worker, which has no table of its own to keep tombstones in */
 	int		   *leaves;			/* of the source's columns; NULL: its footer was not read yet */
 	bool		is_broken;		/* or not ours to read: the source will say */
 	int			next_group;		/* first row group that was not considered yet */
@@ -110,6 +111,8 @@ drop_first(StblAhead *a)
 
 	if (e->sf != NULL)
 		stbl_superfile_close(e->sf);
+	if (e->vector != NULL)
+		stbl_fetch_free(e->vector);
 	a->first = e->next;
 	if (a->first == NULL)
 		a->last = NULL;
@@ -201,14 +204,33 @@ ask_files(StblSource *s)
 	{
 		bool		may = file_may_pass(s, f);
 
-		(void) add_file(s, f, may);
+		AheadFile  *e = add_file(s, f, may);
+
 		a->next_shared++;
-		if (may && f->dv != NULL && !f->tombstones_loaded && !IsParallelWorker())
+		if (!may || f->dv == NULL)
+			continue;
+		if (IsParallelWorker())
+		{
+			MemoryContext old = MemoryContextSwitchTo(a->cxt);
+
+			e->vector = stbl_dv_ask(s->table, f->dv);
+			MemoryContextSwitchTo(old);
+		}
+		else if (!f->tombstones_loaded)
 			files[t.n++] = f;
 	}
 	/* an error in them is the source's to meet */
 	if (t.n > 1)
 		(void) stbl_survive(load_tombstones, &t, &err);
+}
+
+StblFetch *
+stbl_ahead_vector(const StblSource *s, const StblFile *f)
+{
+	for (AheadFile *e = s->ahead->first; e != NULL; e = e->next)
+		if (e->file == f)
+			return e->vector;
+	return NULL;
 }
 
 StblSuperfile *

@@ -22,6 +22,9 @@ extern void stbl_ahead_begin(StblSource *s);
 /* The superfile, begun; those after it are asked for too.  Closed when a later one is opened. */
 extern StblSuperfile *stbl_ahead_open(StblSource *s, StblFile *f);
 
+/* The vector of a superfile, where it was asked for and is not the leader's to load; else NULL. */
+extern StblFetch *stbl_ahead_vector(const StblSource *s, const StblFile *f);
+
 /* Columns of the row group at hand are about to be loaded: they and those of the next are asked for. */
 extern void stbl_ahead_load(StblSource *s);
 

@@ -257,7 +257,9 @@ hidden_of(StblSource *s, StblFile *f)
 	if (IsParallelWorker())
 	{
 		/* a superfile that the leader told of, by its descriptor */
-		roaring_bitmap_t *bitmap = f->dv ? stbl_dv_load(s->table, f->dv, 0) : NULL;
+		StblFetch  *asked = f->dv != NULL && s->ahead != NULL ? stbl_ahead_vector(s, f) : NULL;
+		roaring_bitmap_t *bitmap = asked != NULL ? stbl_dv_take(s->table, f->dv, asked)
+			: f->dv != NULL ? stbl_dv_load(s->table, f->dv, 0) : NULL;
 
 		if (bitmap != NULL)
 			stbl_bitmap_own(s->file_cxt, bitmap);

@@ -246,6 +246,17 @@ is(sql($node, $q), $right, 'deleted rows');
 ($out, @requests) = counted($q);
 is("$out " . @requests, "$right 0", 'deletion vectors are cached');
 
+{
+	my $set = 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2; SET parallel_leader_participation = off';
+	my $p = 'SELECT count(*), sum(i) FROM T WHERE length(v) + k > 9';
+	like(sql($node, "$set; EXPLAIN (COSTS off) " . $p =~ s/T W/t W/r), qr/Parallel Foreign Scan/, 'a parallel plan');
+	clear();
+	for my $what ('cold', 'cached')
+	{
+		is(sql($node, "$set; " . $p =~ s/T W/t W/r), sql($node, $p =~ s/T W/local W/r), "... of workers that read the vectors themselves, $what");
+	}
+}
+
 my @before = cache_files();
 sql($node, "CREATE SERVER again FOREIGN DATA WRAPPER supertable OPTIONS (url 'count:file://$lake/'); CREATE FOREIGN TABLE t2 (i int, k int, v text) SERVER again OPTIONS (path 't')");
 (my $q2 = $q) =~ s/ t / t2 /;

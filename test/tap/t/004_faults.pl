@@ -55,6 +55,19 @@ $node->start;
 sql($node, 'SELECT supertable_recover()');
 is(sql($node, 'SELECT (SELECT count(*) FROM heap WHERE i = 5), (SELECT count(*) FROM t WHERE id = 5)'), '1|1', 'L56: heap and supertable agree');
 
+# an upload of a load that fails is tried once more; where that fails too, so does the load, and nothing of it is there
+sql($node, "CREATE FOREIGN TABLE ld (id int, v text) SERVER lake OPTIONS (path 'ld'); INSERT INTO ld VALUES (0, 'here')");
+my $load = "SET supertable.row_group_rows = 100; SET supertable.superfile_size = '1kB'; SET store_fault.ops = 'write'; SET store_fault.at = 2; INSERT INTO ld SELECT i, md5(i::text) FROM generate_series(1, 1000) i";
+for my $action (qw(fail lose_answer late_unknown))
+{
+	my $before = sql($node, 'SELECT count(*) FROM ld');
+	($rc, $out, $err) = sql_err($node, "SET store_fault.spool = '" . lake_of($node) . "-late'; SET store_fault.action = '$action'; $load");
+	is("$rc " . sql($node, 'SELECT count(*), count(DISTINCT id) FROM ld'), '0 ' . ($before + 1000) . '|1001', "load, upload $action: every row, once");
+}
+($rc, $out, $err) = sql_err($node, "SET store_fault.action = 'fail'; SET store_fault.repeat = 1000; $load");
+like($err, qr/could not write object "ld\/seg-/, 'load, every upload fails: an error');
+is(sql($node, 'SELECT count(*), count(DISTINCT id) FROM ld'), '3001|1001', '... and no row of it');
+
 # L58: neither ROLLBACK TO nor pg_advisory_unlock_all lets go of the owner's lock
 sql($node, "SET supertable.row_group_rows = 100; SET supertable.superfile_size = '1kB'; BEGIN; SAVEPOINT s; INSERT INTO t SELECT i, 'bulk' FROM generate_series(1000, 1300) i; ROLLBACK TO s; SELECT pg_advisory_unlock_all(); INSERT INTO t VALUES (6, 'six'); COMMIT");
 is(sql($node, 'SELECT count(*) FILTER (WHERE id = 6), count(*) FILTER (WHERE id >= 1000) FROM t'), '1|0', 'L58: the load commits without what was rolled back');

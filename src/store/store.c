@@ -304,6 +304,17 @@ asked(Call *call)
 	}
 }
 
+bool
+stbl_store_is_awaited(const StblStore *store)
+{
+	dlist_iter	it;
+
+	dlist_foreach(it, &active_calls)
+		if (dlist_container(Call, node, it.cur)->pub.store->handle == store->handle)
+			return true;
+	return false;
+}
+
 /* Whether a request is still with the driver.  One that it should have answered long ago is taken from it. */
 static bool
 is_with_driver(Call *call, StblRequest *req)

@@ -125,6 +125,9 @@ extern int64_t stbl_call_object_time(const StblCall *call);
 /* The storage's time of the newest answer through this handle, 0: none yet. */
 extern int64_t stbl_store_clock(const StblStore *store);
 
+/* Whether a call to the same place is under way: one that an error has left behind, where nothing is to be. */
+extern bool stbl_store_is_awaited(const StblStore *store);
+
 /* Frees a call before its context goes; a pending one is cancelled. */
 extern void stbl_call_free(StblCall *call);
 

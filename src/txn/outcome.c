@@ -13,6 +13,7 @@ typedef struct SettleArg
 {
 	StblTxnTable *tt;
 	StblSettle	settle;
+	int64		limit_us;		/* for how long a roll-back is tried */
 } SettleArg;
 
 static void
@@ -29,7 +30,7 @@ settle_rollback(void *arg_p)
 {
 	SettleArg  *arg = arg_p;
 
-	stbl_settle_rollback(arg->tt->table, &arg->settle, 1, arg->tt->prepared_sent, stbl_now_us() + STBL_SETTLE_US);
+	stbl_settle_rollback(arg->tt->table, &arg->settle, 1, arg->tt->prepared_sent, stbl_now_us() + arg->limit_us);
 }
 
 static void
@@ -106,12 +107,15 @@ stbl_txn_abort(void)
 		StblTxnTable *tt = lfirst(lc);
 		SettleArg	arg;
 		StblError	err;
+		bool		is_silent = stbl_store_is_awaited(tt->table->store);
 
 		stbl_txn_cancel_uploads(tt);
 		if (!tt->doc_sent)
 			continue;
 		memset(&arg, 0, sizeof(arg));
 		arg.tt = tt;
+		/* who was cancelled while it waited for storage is not to wait for it again */
+		arg.limit_us = is_silent ? STBL_SETTLE_SILENT_US : STBL_SETTLE_US;
 		arg.settle.doc = tt->doc;
 		if (!stbl_guarded(settle_rollback, &arg, &err))
 			ereport(DEBUG1, (errmsg_internal("mutation %s could not be rolled back on storage: %s",

@@ -21,9 +21,19 @@ Prints its port.  Ends with its standard input.
 GET /-/BUCKET tells "requests puts objects most": how many requests came, how
 many of them were PUTs, the keys that are there outside of the probe's folder,
 and how many PUTs of one key were under way at once at most.
+
+PUT /-/BUCKET with a body "ACT METHOD REGEX" says what becomes of requests of
+that method whose path and query match, an empty body that all are answered:
+	hang		no answer, until the client goes
+	busy		503
+	later		503, with Retry-After: 20
+METHOD is one of HTTP's, or CAS for a PUT with If-Match.  GET /-/BUCKET?held
+tells "held now", how many such requests came since, and how many hang.
 """
 import hashlib
 import http.server
+import re
+import select
 import sys
 import threading
 import time
@@ -43,6 +53,9 @@ class Bucket:
         self.most = 0
         self.requests = 0
         self.puts = 0
+        self.rule = None
+        self.held = 0
+        self.hanging = 0
 
 
 buckets = {}
@@ -87,6 +100,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         parts = urllib.parse.unquote(url.path).split("/", 2)
         self.query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
         self.data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if parts[1] == "-" and self.command == "PUT":
+            b = bucket_of(parts[2])
+            b.rule = self.data.decode().split(" ", 2) if self.data else None
+            b.held = 0
+            self.reply(200)
+            return None
+        if parts[1] == "-" and "held" in self.query:
+            b = bucket_of(parts[2])
+            self.reply(200, ("%d %d" % (b.held, b.hanging)).encode())
+            return None
         if parts[1] == "-":
             b = bucket_of(parts[2])
             keys = [k for k in b.objects if "_supertable_probe/" not in k]
@@ -103,9 +126,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if b.name == "notmine":
             self.error(403, "AccessDenied")
             return None
+        if self.is_held(b):
+            return None
         self.bucket = b
         self.key = parts[2] if len(parts) > 2 else ""
         return b
+
+    def is_held(self, b):
+        """Whether the bucket's rule has dealt with the request."""
+        rule = b.rule
+        method = "CAS" if self.command == "PUT" and self.headers.get("If-Match") else self.command
+        if rule is None or rule[1] != method or not re.search(rule[2], self.path):
+            return False
+        b.held += 1
+        if rule[0] != "hang":
+            body = b"<Error><Code>SlowDown</Code></Error>"
+            self.reply(503, body, **({"Retry_After": "20"} if rule[0] == "later" else {}))
+            return True
+        b.hanging += 1
+        # readable: the client has gone
+        while b.rule is rule and not select.select([self.connection], [], [], 0.1)[0]:
+            pass
+        b.hanging -= 1
+        self.close_connection = True
+        return True
 
     def do_HEAD(self):
         self.do_GET()

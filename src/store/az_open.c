@@ -131,7 +131,7 @@ copy_credentials(StblAzStore *s, const StblOpening *o)
 		memmove(s->sas_token, s->sas_token + 1, strlen(s->sas_token));
 	if (strpbrk(s->sas_token, "?#") != NULL)
 		return stbl_opening_fail(o, STBL_ERR_AUTH, "%s is no shared access signature: it is what follows the ? of an url", sas_name);
-	return keep_signature(s, o, sas_name);
+	return keep_signature(s, o, sas_name) && stbl_opening_secrecy(o, &s->base);
 }
 
 static bool

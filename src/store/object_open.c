@@ -165,7 +165,7 @@ bool
 stbl_opening_secrecy(const StblOpening *o, const StblObjectStore *store)
 {
 	return store->endpoint.is_tls || stbl_endpoint_is_loopback(store->endpoint.host) ||
-		stbl_opening_fail(o, STBL_ERR_INVALID, "a token is sent to an endpoint with https only, or to one of this machine");
+		stbl_opening_fail(o, STBL_ERR_INVALID, "a token or a shared access signature is sent to an endpoint with https only, or to one of this machine");
 }
 
 char *

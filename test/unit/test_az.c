@@ -311,13 +311,15 @@ test_open(void)
 	stbl_allowed_endpoints = NULL;
 }
 
-/* Opens a store with two credentials, whose order does not matter. */
 static void
-test_both(void)
+test_secrets(void)
 {
 	StblStoreOption options[] = {{"account_name", "acc"}, {"account_key", EMULATOR_KEY}, {"sas_token", "sig=abcd"}};
+	StblStoreOption plain[] = {{"account_name", "acc"}, {"endpoint", "http://example.com"}, {"sas_token", "sig=abcd"}};
 	char	   *canonical;
 
+	OK(stbl_az_driver.open("az://box", plain, 3, &canonical, &open_kind, open_message, sizeof(open_message)) == NULL &&
+	   open_kind == STBL_ERR_INVALID && strstr(open_message, "https") != NULL, "a SAS is not sent in clear text");
 	OK(stbl_az_driver.open("az://box", options, 3, &canonical, &open_kind, open_message, sizeof(open_message)) == NULL &&
 	   open_kind == STBL_ERR_AUTH && strstr(open_message, "not both") != NULL, "two credentials are one too many");
 }
@@ -330,6 +332,6 @@ main(void)
 	test_listing();
 	test_meanings();
 	test_open();
-	test_both();
+	test_secrets();
 	DONE();
 }

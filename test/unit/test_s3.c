@@ -376,6 +376,82 @@ test_headers(void)
 	OK(!http.has_length && http.date_us == 0 && !http.has_range, "nonsense is not taken");
 }
 
+/* What is read of a header lies within what it gives room for. */
+static bool
+is_sound(const StblHttpRequest *http)
+{
+	return memchr(http->etag, '\0', sizeof(http->etag)) != NULL && memchr(http->region, '\0', sizeof(http->region)) != NULL &&
+		http->retry_after_us >= 0;
+}
+
+static void
+test_broken_headers(void)
+{
+	static const char *const lines[] = {
+		"HTTP/1.1 206 Partial Content\r\n", "ETag: \"0123456789abcdef\"\r\n", "Date: Fri, 24 May 2013 00:00:01 GMT\r\n",
+		"Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n", "Content-Length: 18446744073709551615\r\n",
+		"Content-Range: bytes 5-14/18446744073709551615\r\n", "Retry-After: 7\r\n", "x-amz-bucket-region: eu-west-3\r\n"
+	};
+	int			bad = 0;
+
+	for (size_t l = 0; l < sizeof(lines) / sizeof(lines[0]); l++)
+	{
+		size_t		len = strlen(lines[l]);
+
+		for (size_t i = 0; i < len * 9; i++)
+		{
+			size_t		n = i < len * 8 ? len : i - len * 8;
+			char	   *copy = malloc(n + 1);	/* of that size, so that a byte too far is seen */
+			StblHttpRequest http = {0};
+
+			memcpy(copy, lines[l], n);
+			if (i < len * 8)
+				copy[i / 8] = (char) (copy[i / 8] ^ (1 << i % 8));
+			copy = realloc(copy, n > 0 ? n : 1);
+			stbl_http_header(&http, copy, n);
+			bad += !is_sound(&http);
+			free(copy);
+		}
+	}
+	OK(bad == 0, "headers cut at each byte and with each bit flipped do no harm");
+}
+
+/* Whether a request goes out with a condition. */
+static bool
+has_condition(StblOp op, StblStep step)
+{
+	static StblS3Store s = {.base = {.kind = &stbl_s3_kind, .prefix = "", .endpoint = {.host = "h"}}, .bucket = "b", .is_path_style = true};
+	StblRequest req = {.op = op, .key = "k", .etag = "\"e\"", .data = "d", .data_len = 1};
+	StblExchange x = {.store = &s.base, .req = &req, .step = step, .part = 1};
+	bool		found = false;
+
+	x.http.method = op == STBL_OP_DELETE ? STBL_HTTP_DELETE : STBL_HTTP_PUT;
+	x.http.body = "d";
+	x.http.body_len = 1;
+	x.upload_id = "u";
+	if (!stbl_s3_kind.prepare(&x))
+		return true;
+	for (int i = 0; i < x.n_headers; i++)
+		found = found || strncmp(x.lines[i].data, "if-", 3) == 0;
+	stbl_text_free(&x.url);
+	stbl_text_free(&x.path);
+	stbl_text_free(&x.query);
+	for (int i = 0; i < x.n_headers; i++)
+		stbl_text_free(&x.lines[i]);
+	return found;
+}
+
+static void
+test_conditions(void)
+{
+	OK(has_condition(STBL_OP_PUT_NEW, STBL_STEP_WHOLE) && has_condition(STBL_OP_PUT_MATCH, STBL_STEP_WHOLE),
+	   "L48: single PUTs have conditions");
+	OK(!has_condition(STBL_OP_PUT_NEW, STBL_STEP_BEGIN) && !has_condition(STBL_OP_PUT_NEW, STBL_STEP_PART) &&
+	   !has_condition(STBL_OP_PUT_NEW, STBL_STEP_END) && !has_condition(STBL_OP_PUT_NEW, STBL_STEP_ABORT),
+	   "L48: no step of an upload in parts relies on one");
+	OK(!has_condition(STBL_OP_DELETE, STBL_STEP_WHOLE) && !has_condition(STBL_OP_PUT, STBL_STEP_WHOLE), "L48: nor does a deletion");
+}
+
 /* ---- endpoints, urls, options ---- */
 
 static bool
@@ -489,6 +565,8 @@ main(void)
 	test_meanings();
 	test_error_bodies();
 	test_headers();
+	test_broken_headers();
+	test_conditions();
 	test_endpoints();
 	test_open();
 	test_text();

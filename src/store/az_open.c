@@ -135,17 +135,21 @@ copy_credentials(StblAzStore *s, const StblOpening *o)
 }
 
 static bool
-configure(StblAzStore *s, const StblOpening *o)
+configure(void *store, const StblOpening *o)
 {
+	StblAzStore *s = store;
+
 	return stbl_opening_url(o, &s->base, "az", is_container, "az://container or az://container/folder", s->container, sizeof(s->container)) &&
 		parse_account(s, o) && parse_endpoint(s, o) && stbl_opening_connection(o, &s->base) && copy_credentials(s, o);
 }
 
 static char *
-canonical_url(const StblAzStore *s)
+spell(const void *store, const StblOpening *o)
 {
+	const StblAzStore *s = store;
 	char		place[sizeof(s->account) + sizeof(s->base.endpoint.host) + 1];
 
+	(void) o;
 	/* two accounts of one host are two places */
 	snprintf(place, sizeof(place), "%s%s%s", s->is_path_style ? s->account : "", s->is_path_style ? "@" : "", s->base.endpoint.host);
 	return stbl_object_canonical(&s->base, "az", s->container, place);
@@ -155,25 +159,7 @@ void *
 stbl_az_open(const char *url, const StblStoreOption *options, int n_options,
 			 char **canonical, int *error_kind, char *message, size_t message_size)
 {
-	StblAzStore *s = calloc(1, sizeof(StblAzStore));
 	StblOpening o = {url, options, n_options, error_kind, message, message_size};
 
-	*canonical = NULL;
-	*error_kind = STBL_ERR_INVALID;
-	if (s != NULL)
-	{
-		s->base.kind = &stbl_az_kind;
-		if (!configure(s, &o))
-		{
-			stbl_az_close(s);
-			return NULL;
-		}
-		*canonical = canonical_url(s);
-	}
-	if (*canonical != NULL)
-		return s;
-	stbl_opening_fail(&o, STBL_ERR_MEMORY, "out of memory");
-	if (s != NULL)
-		stbl_az_close(s);
-	return NULL;
+	return stbl_object_open(&o, &stbl_az_kind, sizeof(StblAzStore), configure, spell, stbl_az_close, canonical);
 }

@@ -78,37 +78,28 @@ find_credentials(StblGsStore *s, const StblOpening *o)
 }
 
 static bool
-configure(StblGsStore *s, const StblOpening *o)
+configure(void *store, const StblOpening *o)
 {
+	StblGsStore *s = store;
+
 	return stbl_opening_url(o, &s->base, "gs", is_bucket, "gs://bucket or gs://bucket/folder", s->bucket, sizeof(s->bucket)) &&
 		parse_endpoint(s, o) && stbl_opening_connection(o, &s->base) && find_credentials(s, o) &&
 		((s->access_token == NULL && s->base.provider == NULL) || stbl_opening_secrecy(o, &s->base));
+}
+
+static char *
+spell(const void *store, const StblOpening *o)
+{
+	const StblGsStore *s = store;
+
+	return stbl_object_canonical(&s->base, "gs", s->bucket, stbl_opening_option(o, "endpoint") != NULL ? s->base.endpoint.host : NULL);
 }
 
 void *
 stbl_gs_open(const char *url, const StblStoreOption *options, int n_options,
 			 char **canonical, int *error_kind, char *message, size_t message_size)
 {
-	StblGsStore *s = calloc(1, sizeof(StblGsStore));
 	StblOpening o = {url, options, n_options, error_kind, message, message_size};
 
-	*canonical = NULL;
-	*error_kind = STBL_ERR_INVALID;
-	if (s != NULL)
-	{
-		s->base.kind = &stbl_gs_kind;
-		if (!configure(s, &o))
-		{
-			stbl_gs_close(s);
-			return NULL;
-		}
-		*canonical = stbl_object_canonical(&s->base, "gs", s->bucket,
-										   stbl_opening_option(&o, "endpoint") != NULL ? s->base.endpoint.host : NULL);
-	}
-	if (*canonical != NULL)
-		return s;
-	stbl_opening_fail(&o, STBL_ERR_MEMORY, "out of memory");
-	if (s != NULL)
-		stbl_gs_close(s);
-	return NULL;
+	return stbl_object_open(&o, &stbl_gs_kind, sizeof(StblGsStore), configure, spell, stbl_gs_close, canonical);
 }

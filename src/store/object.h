@@ -277,6 +277,16 @@ extern bool stbl_is_header_value(const char *value);
  */
 extern char *stbl_object_canonical(const StblObjectStore *store, const char *scheme, const char *container, const char *place);
 
+/*
+ * A store of this size, zeroed but for its kind, as configure makes it of the
+ * options (false, with kind and message told); spell gives the one spelling of
+ * its place, or NULL without memory.  What fails is closed.
+ */
+extern void *stbl_object_open(const StblOpening *o, const StblObjectKind *kind, size_t size,
+							  bool (*configure) (void *store, const StblOpening *o),
+							  char *(*spell) (const void *store, const StblOpening *o),
+							  void (*close) (void *store), char **canonical);
+
 /* Frees what stands in the beginning of a store. */
 extern void stbl_object_store_free(StblObjectStore *store);
 

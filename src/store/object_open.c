@@ -200,3 +200,31 @@ stbl_object_store_free(StblObjectStore *store)
 	free(store->ca_file);
 	stbl_provider_free(store->provider);
 }
+
+void *
+stbl_object_open(const StblOpening *o, const StblObjectKind *kind, size_t size,
+				 bool (*configure) (void *store, const StblOpening *o),
+				 char *(*spell) (const void *store, const StblOpening *o),
+				 void (*close) (void *store), char **canonical)
+{
+	StblObjectStore *store = calloc(1, size);
+
+	*canonical = NULL;
+	*o->error_kind = STBL_ERR_INVALID;
+	if (store != NULL)
+	{
+		store->kind = kind;
+		if (!configure(store, o))
+		{
+			close(store);
+			return NULL;
+		}
+		*canonical = spell(store, o);
+	}
+	if (*canonical != NULL)
+		return store;
+	stbl_opening_fail(o, STBL_ERR_MEMORY, "out of memory");
+	if (store != NULL)
+		close(store);
+	return NULL;
+}

@@ -102,37 +102,28 @@ find_credentials(StblS3Store *s, const StblOpening *o)
 }
 
 static bool
-configure(StblS3Store *s, const StblOpening *o)
+configure(void *store, const StblOpening *o)
 {
+	StblS3Store *s = store;
+
 	return stbl_opening_url(o, &s->base, "s3", is_bucket, "s3://bucket or s3://bucket/folder", s->bucket, sizeof(s->bucket)) &&
 		parse_region(s, o) && parse_endpoint(s, o) && copy_credentials(s, o) && stbl_opening_connection(o, &s->base) &&
 		find_credentials(s, o);
+}
+
+static char *
+spell(const void *store, const StblOpening *o)
+{
+	const StblS3Store *s = store;
+
+	return stbl_object_canonical(&s->base, "s3", s->bucket, stbl_opening_option(o, "endpoint") != NULL ? s->base.endpoint.host : NULL);
 }
 
 void *
 stbl_s3_open(const char *url, const StblStoreOption *options, int n_options,
 			 char **canonical, int *error_kind, char *message, size_t message_size)
 {
-	StblS3Store *s = calloc(1, sizeof(StblS3Store));
 	StblOpening o = {url, options, n_options, error_kind, message, message_size};
 
-	*canonical = NULL;
-	*error_kind = STBL_ERR_INVALID;
-	if (s != NULL)
-	{
-		s->base.kind = &stbl_s3_kind;
-		if (!configure(s, &o))
-		{
-			stbl_s3_close(s);
-			return NULL;
-		}
-		*canonical = stbl_object_canonical(&s->base, "s3", s->bucket,
-										   stbl_opening_option(&o, "endpoint") != NULL ? s->base.endpoint.host : NULL);
-	}
-	if (*canonical != NULL)
-		return s;
-	stbl_opening_fail(&o, STBL_ERR_MEMORY, "out of memory");
-	if (s != NULL)
-		stbl_s3_close(s);
-	return NULL;
+	return stbl_object_open(&o, &stbl_s3_kind, sizeof(StblS3Store), configure, spell, stbl_s3_close, canonical);
 }

@@ -12,7 +12,7 @@ use Supertable;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $times = $ENV{STBL_LONG} ? 1000 : 15;
+my ($warm_up, $times) = $ENV{STBL_LONG} ? (300, 1000) : (10, 15);
 my $ports = '';
 my $weak = IPC::Run::start([ 'python3', "$FindBin::Bin/../../conformance/weakserver.py" ], '<pipe', \*WEAK_IN, '>', \$ports);
 for (1 .. 300) { $weak->pump_nb; last if $ports =~ /\d+\n/; usleep(100_000); }
@@ -70,17 +70,18 @@ for my $state (@states)
 	rule($rule);
 	my $once = "$quiet\nROLLBACK;\n";
 	my ($rc, $out, $err) = sql_err($node, "SET client_min_messages = error; SET supertable.retry_deadline = '100s'; SET supertable.http_timeout = '50s'; SET statement_timeout = '${timeout}ms';
-		" . ($once x 10) . "SET statement_timeout = 0; SELECT 'own', * FROM own(); SET statement_timeout = '${timeout}ms';\n\\timing on\n" . ($once x $times)
+		" . ($once x $warm_up) . "SET statement_timeout = 0; SELECT 'own', * FROM own(); SET statement_timeout = '${timeout}ms';\n\\timing on\n" . ($once x $times)
 		. "\\timing off\nSET statement_timeout = 0; SELECT 'own', * FROM own()", go_on => 1);
 	my @cancelled = $err =~ /57014/g;
-	is(scalar @cancelled, $times + 10, "L34: $name: each is cancelled") or diag(substr($err, 0, 600));
+	is(scalar @cancelled, $times + $warm_up, "L34: $name: each is cancelled") or diag(substr($err, 0, 600));
 	my @ms = sort { $a <=> $b } took($out);
 	my $late = $ms[ int(@ms * 0.95) - 1 ];
 	cmp_ok($late, '<', $timeout + 500, sprintf('... within 0.5 s (the slowest %.0f ms)', $ms[-1]));
 	my @own = $out =~ /^own\|(\d+)\|(\d+)/mg;
-	# sixteen connections are kept, each with its memory; a leak of a few kB each time shows in the long run
+	# Sixteen connections and 32 handles are kept, with buffers that fill by and by: in the long
+	# run that is over before it is looked, and a leak of one kB each time shows.
 	cmp_ok($own[2], '<=', $own[0] + 16, "L33: ... and no descriptor is left ($own[0], then $own[2])");
-	cmp_ok($own[3] - $own[1], '<', 2048 + $times, '... and no memory: ' . ($own[3] - $own[1]) . " kB after $times");
+	cmp_ok($own[3] - $own[1], '<', $ENV{STBL_LONG} ? 1024 : 8192, '... and no memory: ' . ($own[3] - $own[1]) . " kB after $times");
 	my ($held) = held();
 	cmp_ok($held, '>', 0, "... it did wait there");
 	rule('');

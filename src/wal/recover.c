@@ -57,7 +57,13 @@
 #include "wal/wal_int.h"
 #include "wal/witness.h"
 
+/*
+ * Documents that go together.  More of them cost fewer round trips, but all
+ * are read anew where another writer takes the version's number first: the
+ * next batch is larger only after one that nobody came in between of.
+ */
 #define BATCH 64
+#define BATCH_MAX 128
 
 typedef enum ItemAction
 {
@@ -95,6 +101,7 @@ typedef struct Sweep
 	int64		clock_offset_us;	/* leases are by the store's clock, which all clusters share */
 	int64		deadline_us;	/* of requests to storage; 0: the setting's */
 	int64		read_at;		/* newest version before the batch's documents were read */
+	bool		was_beaten;		/* others published while the batch was being */
 } Sweep;
 
 static int64
@@ -610,7 +617,7 @@ run_requests(Sweep *s, Item *items, int n)
 		take_leases(s, items, n);
 		k = open_requests(items, n, works, which);
 		if (k > 0)
-			stbl_requests_publish(s->table, works, k, s->deadline_us);
+			s->was_beaten = !stbl_requests_publish(s->table, works, k, s->deadline_us);
 		k = 0;
 		for (int i = 0; i < n; i++)
 			if (items[i].action == DO_REQUEST)
@@ -779,6 +786,7 @@ stbl_recover_table(StblTable *table, const StblRecoverOptions *options, StblReco
 	int64		version;
 	List	   *ids;
 	bool		in_time = true;
+	int			n = BATCH;
 	StblTell	tell;
 
 	MemoryContextSwitchTo(cxt);
@@ -799,7 +807,7 @@ stbl_recover_table(StblTable *table, const StblRecoverOptions *options, StblReco
 	report->n_scanned += list_length(listing.strangers);
 	report->n_quarantined += list_length(listing.strangers);
 	ids = witnessed_first(table, listing.ids);
-	for (int i = 0; i < list_length(ids); i += BATCH)
+	for (int i = 0; i < list_length(ids); i += n)
 	{
 		CHECK_FOR_INTERRUPTS();
 		in_time = options->deadline_us == 0 || stbl_now_us() < options->deadline_us;
@@ -807,7 +815,10 @@ stbl_recover_table(StblTable *table, const StblRecoverOptions *options, StblReco
 			break;
 		stbl_tell(&tell, "sweeping documents", i, list_length(ids));
 		MemoryContextSwitchTo(batch_cxt);
-		sweep_batch(&s, ids, i, Min(BATCH, list_length(ids) - i));
+		if (i > 0)
+			n = s.was_beaten ? BATCH : Min(n * 2, BATCH_MAX);
+		s.was_beaten = false;
+		sweep_batch(&s, ids, i, Min(n, list_length(ids) - i));
 		MemoryContextSwitchTo(cxt);
 		MemoryContextReset(batch_cxt);
 	}

@@ -34,6 +34,7 @@ typedef struct PublishArg
 	int			n;
 	int64		deadline_us;
 	MemoryContext cxt;
+	int			n_builds;
 } PublishArg;
 
 /* ---- targets ---- */
@@ -488,6 +489,7 @@ build_requests(StblVersion *v, void *arg_p)
 	List	   *claims = NIL;
 	bool		any = false;
 
+	arg->n_builds++;
 	for (int i = 0; i < arg->n; i++)
 	{
 		/* What an earlier attempt made of it rested on another base, and on others of that attempt. */
@@ -518,10 +520,10 @@ build_requests(StblVersion *v, void *arg_p)
 	return STBL_BUILD_PUBLISH;
 }
 
-void
+bool
 stbl_requests_publish(StblTable *table, StblRequestWork **works, int n, int64 deadline_us)
 {
-	PublishArg	arg = {table, works, n, deadline_us, CurrentMemoryContext};
+	PublishArg	arg = {table, works, n, deadline_us, CurrentMemoryContext, 0};
 	StblPublish p;
 	int			n_gaps = 0;
 
@@ -538,10 +540,10 @@ stbl_requests_publish(StblTable *table, StblRequestWork **works, int n, int64 de
 				for (int i = 0; i < n; i++)
 					if (works[i]->end == STBL_REQ_DESCRIBED)
 						works[i]->end = STBL_REQ_PUBLISHED;
-				return;
+				return arg.n_builds == 1;
 			case STBL_PUBLISH_NOTHING:
 			case STBL_PUBLISH_REFUSED:
-				return;
+				return arg.n_builds == 1;
 			case STBL_PUBLISHED_BEFORE:
 				break;			/* markers and documents show whose it was */
 			case STBL_PUBLISH_GAP:

@@ -49,9 +49,10 @@ extern void stbl_requests_check_age(StblTable *table, StblRequestWork **works, i
 /*
  * Publishes all that are READY in one version, right after table->current
  * (again, as long as others take the slot).  A document is read again where
- * its read_at is another version than the one published on.
+ * its read_at is another version than the one published on.  Returns whether
+ * nobody else took it.
  */
-extern void stbl_requests_publish(StblTable *table, StblRequestWork **works, int n, int64_t deadline_us);
+extern bool stbl_requests_publish(StblTable *table, StblRequestWork **works, int n, int64_t deadline_us);
 
 /* Brings the documents of PUBLISHED and ROLLED_BACK ones to COMPLETE, in flight. */
 extern void stbl_requests_complete(StblTable *table, StblRequestWork **works, int n, int64_t deadline_us);

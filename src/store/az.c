@@ -5,7 +5,6 @@
  * with the account's key, or sent with a token, or with a shared access
  * signature, which is a part of the url and as secret as a key.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,33 +19,15 @@
 static void
 make_list(const StblAzStore *s, const StblRequest *req, StblText *query)
 {
-	StblText	prefix = {0};
-	char		number[16];
-
 	stbl_query_add(query, "restype", "container");
 	stbl_query_add(query, "comp", "list");
 	/* tells what stands for a folder only */
 	stbl_query_add(query, "include", "metadata");
 	if (req->list_token != NULL)
 		stbl_query_add(query, "marker", req->list_token);
-	if (req->list_delimiter != 0)
-	{
-		char		delimiter[2] = {req->list_delimiter, '\0'};
-
-		stbl_query_add(query, "delimiter", delimiter);
-	}
-	if (req->list_limit > 0)
-	{
-		snprintf(number, sizeof(number), "%d", req->list_limit);
-		stbl_query_add(query, "maxresults", number);
-	}
-	/* L16: the url's own folder is a part of every prefix */
-	stbl_text_puts(&prefix, s->base.prefix);
-	stbl_text_puts(&prefix, req->key);
-	if (prefix.len > 0)
-		stbl_query_add(query, "prefix", prefix.data);
-	query->failed = query->failed || prefix.failed;
-	stbl_text_free(&prefix);
+	stbl_query_add_delimiter(query, req);
+	stbl_query_add_limit(query, "maxresults", req);
+	stbl_query_add_prefix(query, &s->base, req);
 }
 
 /* The name of a part: of always the same length, as all of a blob are to have. */
@@ -98,8 +79,7 @@ make_target(StblExchange *x)
 	else
 	{
 		stbl_text_puts(&x->path, "/");
-		stbl_text_encode(&x->path, s->base.prefix, true);
-		stbl_text_encode(&x->path, x->req->key, true);
+		stbl_path_add_object(&x->path, &s->base, x->req);
 	}
 	if (x->step != STBL_STEP_WHOLE)
 		make_step(x);
@@ -110,9 +90,7 @@ make_url(StblExchange *x)
 {
 	const StblAzStore *s = (const StblAzStore *) x->store;
 
-	stbl_text_printf(&x->url, "%s://%s%s", s->base.endpoint.is_tls ? "https" : "http", s->base.endpoint.host, x->path.data);
-	if (x->query.len > 0)
-		stbl_text_printf(&x->url, "?%s", x->query.data);
+	stbl_exchange_url(x, NULL);
 	if (s->sas_token != NULL)
 	{
 		stbl_text_puts(&x->url, x->query.len > 0 ? "&" : "?");
@@ -138,20 +116,6 @@ sign(StblExchange *x, const StblHeader *headers, int n)
 }
 
 static bool
-bear(StblExchange *x, const char *token)
-{
-	StblText	authorization = {0};
-	bool		ok;
-
-	stbl_text_printf(&authorization, "Bearer %s", token);
-	ok = !authorization.failed;
-	if (ok)
-		stbl_exchange_header(x, "authorization", authorization.data);
-	stbl_text_wipe(&authorization);
-	return ok;
-}
-
-static bool
 make_headers(StblExchange *x)
 {
 	const StblAzStore *s = (const StblAzStore *) x->store;
@@ -160,10 +124,10 @@ make_headers(StblExchange *x)
 	StblHeader	headers[STBL_OBJECT_MAX_HEADERS];
 	char		date[STBL_HTTP_DATE];
 	char		length[32];
-	char		range[64];
+	char		range[STBL_RANGE_TEXT];
 	int			n = 0;
 
-	if (!stbl_http_date_text(stbl_object_now(), date))
+	if (!stbl_http_date_text(stbl_http_now(), date))
 		return false;
 	headers[n++] = (StblHeader) {"x-ms-date", date};
 	headers[n++] = (StblHeader) {"x-ms-version", SERVICE_VERSION};
@@ -174,16 +138,12 @@ make_headers(StblExchange *x)
 		headers[n++] = (StblHeader) {"if-none-match", "*"};
 	if (req->op == STBL_OP_PUT_MATCH)
 		headers[n++] = (StblHeader) {"if-match", req->etag};
-	/* always with an end: a range without one is answered wrongly by some */
-	if (req->op == STBL_OP_GET_RANGE && req->length > 0)
-	{
-		snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, req->offset, req->offset + (req->length - 1));
+	if (stbl_object_range(req, range) != NULL)
 		headers[n++] = (StblHeader) {"range", range};
-	}
 	for (int i = 0; i < n; i++)
 		stbl_exchange_header(x, headers[i].name, headers[i].value);
 	if (fetched != NULL)
-		return bear(x, fetched->token);
+		return stbl_exchange_bearer(x, fetched->token);
 	if (s->account_key == NULL)
 		return true;
 	/* the library writes it itself, the same */

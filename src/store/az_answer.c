@@ -53,7 +53,7 @@ stbl_az_explain(const StblObjectStore *store, const StblObjectError *err, const 
 				StblMeaning *meaning, char *more, size_t size)
 {
 	const StblAzStore *s = (const StblAzStore *) store;
-	int64_t		skew = http->date_us - stbl_object_now();
+	int64_t		skew = http->date_us - stbl_http_now();
 
 	/* so an emulator tells a wrong key */
 	if (strcmp(err->code, "AuthorizationFailure") == 0 && (s->account_key != NULL || s->sas_token != NULL) &&

@@ -64,7 +64,7 @@ stbl_creds_begin(StblProvider *p, StblHttpMethod method, int64_t timeout_us)
 {
 	forget_request(p);
 	p->http.method = method;
-	p->http.deadline_us = stbl_object_now() + timeout_us;
+	p->http.deadline_us = stbl_http_now() + timeout_us;
 	/* asking twice for credentials changes nothing */
 	p->http.repeatable = true;
 	p->http.max_body = MAX_ANSWER;
@@ -188,14 +188,14 @@ end_fetch(StblProvider *p, bool ok)
 		wipe_credentials(&p->current);
 		p->current = p->fresh;
 		p->has_current = true;
-		p->fetched_us = stbl_object_now();
+		p->fetched_us = stbl_http_now();
 		memset(&p->fresh, 0, sizeof(p->fresh));
 	}
 	else
 	{
 		stbl_credentials_redact(&p->fresh, p->message);
 		wipe_credentials(&p->fresh);
-		p->retry_us = stbl_object_now() + RETRY_US;
+		p->retry_us = stbl_http_now() + RETRY_US;
 	}
 	forget_request(p);
 	stbl_text_wipe(&p->kept);
@@ -305,7 +305,7 @@ stbl_provider_renew(StblProvider *p)
 {
 	if (!p->has_current)
 		return true;
-	if (stbl_object_now() < p->fetched_us + RENEW_US)
+	if (stbl_http_now() < p->fetched_us + RENEW_US)
 		return false;
 	wipe_credentials(&p->current);
 	p->has_current = false;

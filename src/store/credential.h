@@ -144,9 +144,6 @@ extern bool stbl_read_file(const char *path, size_t max, StblText *out);
 /* Takes the answer of a token endpoint: access_token with expires_in or expires_on. */
 extern StblCredsStep stbl_creds_take_token(StblProvider *p, const char *who);
 
-/* Takes AccessKeyId, SecretAccessKey, Token and Expiration of Amazon's services. */
-extern StblCredsStep stbl_creds_take_keys(StblProvider *p, const char *who);
-
 /* ---- credential_parse.c: pure ---- */
 
 /*

@@ -185,7 +185,7 @@ from_files(StblProvider *p)
 	stbl_text_wipe(&file);
 	if (p->fresh.access_key_id != NULL)
 	{
-		p->fresh.expires_us = stbl_object_now() + FILE_LIFE_US;
+		p->fresh.expires_us = stbl_http_now() + FILE_LIFE_US;
 		return check_keys(p, "the shared files");
 	}
 	if (!is_named)
@@ -197,8 +197,9 @@ from_files(StblProvider *p)
 
 /* ---- the container ---- */
 
-StblCredsStep
-stbl_creds_take_keys(StblProvider *p, const char *who)
+/* Takes AccessKeyId, SecretAccessKey, Token and Expiration of Amazon's services. */
+static StblCredsStep
+take_answer(StblProvider *p, const char *who)
 {
 	const char *data = (const char *) p->http.answer;
 	size_t		len = p->http.answer_len;
@@ -257,7 +258,7 @@ from_container(StblProvider *p)
 	if (relative == NULL && full == NULL)
 		return STBL_CREDS_NONE;
 	if (p->step > 0)
-		return stbl_creds_take_keys(p, CONTAINER);
+		return take_answer(p, CONTAINER);
 	stbl_creds_begin(p, STBL_HTTP_GET, NEAR_US);
 	if (relative != NULL)
 		stbl_text_printf(&p->url, "http://169.254.170.2%s%s", relative[0] == '/' ? "" : "/", relative);
@@ -324,7 +325,7 @@ from_instance(StblProvider *p)
 		return STBL_CREDS_SEND;
 	}
 	if (p->step == 3)
-		return stbl_creds_take_keys(p, INSTANCE);
+		return take_answer(p, INSTANCE);
 	if (p->http.outcome != STBL_HTTP_ANSWERED || p->http.status != 200)
 		return stbl_creds_refused(p, INSTANCE, p->step == 2 && p->http.status == 404 ? "the instance has no role" : NULL);
 	word = take_word(p);

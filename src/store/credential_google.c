@@ -54,7 +54,7 @@ stbl_creds_take_token(StblProvider *p, const char *who)
 	uint64_t	seconds = 0;
 	bool		has_life = false;
 	bool		has_end = false;
-	int64_t		now = stbl_object_now();
+	int64_t		now = stbl_http_now();
 
 	if (p->http.outcome != STBL_HTTP_ANSWERED || p->http.status != 200)
 		return refused(p, who);
@@ -182,7 +182,7 @@ stbl_google_check_key(const char *json, char *message, size_t size)
 static StblCredsStep
 ask_for_token(StblProvider *p, const Key *key)
 {
-	int64_t		now_s = stbl_object_now() / 1000000;
+	int64_t		now_s = stbl_http_now() / 1000000;
 	StblText	assertion = {0};
 	bool		ok = true;
 

@@ -7,7 +7,6 @@
  * writes.  Reads go by the JSON API too, as downloads of the XML API may come
  * out of a cache where an object is readable by everybody.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,29 +41,11 @@ add_name(StblText *t, const StblGsStore *s, const char *key)
 static void
 ask_list(StblExchange *x)
 {
-	const StblGsStore *s = (const StblGsStore *) x->store;
 	const StblRequest *req = x->req;
-	StblText	prefix = {0};
-	char		number[16];
 
-	/* L16: the url's own folder is a part of every prefix */
-	stbl_text_puts(&prefix, s->base.prefix);
-	stbl_text_puts(&prefix, req->key);
-	if (prefix.len > 0)
-		stbl_query_add(&x->query, "prefix", prefix.data);
-	x->query.failed = x->query.failed || prefix.failed;
-	stbl_text_free(&prefix);
-	if (req->list_delimiter != 0)
-	{
-		char		delimiter[2] = {req->list_delimiter, '\0'};
-
-		stbl_query_add(&x->query, "delimiter", delimiter);
-	}
-	if (req->list_limit > 0)
-	{
-		snprintf(number, sizeof(number), "%d", req->list_limit);
-		stbl_query_add(&x->query, "maxResults", number);
-	}
+	stbl_query_add_prefix(&x->query, x->store, req);
+	stbl_query_add_delimiter(&x->query, req);
+	stbl_query_add_limit(&x->query, "maxResults", req);
 	if (req->list_token != NULL)
 		stbl_query_add(&x->query, "pageToken", req->list_token);
 	stbl_query_add(&x->query, "fields", LIST_FIELDS);
@@ -92,7 +73,7 @@ static void
 ask_object(StblExchange *x)
 {
 	const StblRequest *req = x->req;
-	char		range[64];
+	char		range[STBL_RANGE_TEXT];
 
 	if (x->http.method == STBL_HTTP_HEAD)
 	{
@@ -105,10 +86,8 @@ ask_object(StblExchange *x)
 	if (req->op == STBL_OP_DELETE)
 		return;
 	stbl_query_add(&x->query, "alt", "media");
-	if (req->op != STBL_OP_GET_RANGE)
-		return;
-	snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, req->offset, req->offset + (req->length - 1));
-	stbl_exchange_header(x, "range", range);
+	if (stbl_object_range(req, range) != NULL)
+		stbl_exchange_header(x, "range", range);
 }
 
 static bool
@@ -119,8 +98,7 @@ prepare(StblExchange *x)
 	bool		is_upload = stbl_object_is_write(req->op) && req->op != STBL_OP_DELETE;
 	const StblCredentials *fetched = stbl_object_credentials(&s->base);
 	const char *token = fetched != NULL ? fetched->token : s->access_token;
-	StblText	authorization = {0};
-	bool		ok = true;
+	bool		ok;
 
 	stbl_text_printf(&x->path, "%s/storage/v1/b/%s/o", is_upload ? "/upload" : "", s->bucket);
 	if (req->op == STBL_OP_LIST)
@@ -134,18 +112,10 @@ prepare(StblExchange *x)
 		ask_object(x);
 	}
 	stbl_query_add(&x->query, "prettyPrint", "false");
-	if (token != NULL)
-	{
-		stbl_text_printf(&authorization, "Bearer %s", token);
-		ok = !authorization.failed;
-		if (ok)
-			stbl_exchange_header(x, "authorization", authorization.data);
-		stbl_text_wipe(&authorization);
-	}
+	ok = token == NULL || stbl_exchange_bearer(x, token);
 	if (x->path.failed || x->query.failed)
 		return false;
-	stbl_text_printf(&x->url, "%s://%s%s?%s", s->base.endpoint.is_tls ? "https" : "http", s->base.endpoint.host,
-					 x->path.data, x->query.data);
+	stbl_exchange_url(x, NULL);
 	return ok;
 }
 

@@ -138,19 +138,10 @@ add_entry(ListReader *r, bool is_folder)
 		r->entry.key = NULL;
 		return true;
 	}
-	if (req->n_entries == r->cap)
-	{
-		size_t		cap = r->cap ? r->cap * 2 : 64;
-		StblListEntry *entries = realloc(req->entries, cap * sizeof(StblListEntry));
-
-		if (entries == NULL)
-			return give_up(r, "out of memory");
-		req->entries = entries;
-		r->cap = cap;
-	}
 	memmove(key, key + skip, len + 1);
 	r->entry.is_folder = is_folder;
-	req->entries[req->n_entries++] = r->entry;
+	if (!stbl_list_append(req, &r->cap, &r->entry))
+		return give_up(r, "out of memory");
 	r->entry.key = NULL;
 	return true;
 }

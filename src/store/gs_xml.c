@@ -5,7 +5,6 @@
  * Objects are written so that no cache keeps them: a download of the XML API
  * may come out of one where everybody may read an object.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,13 +24,9 @@ make_target(StblExchange *x)
 	else
 	{
 		stbl_text_puts(&x->path, "/");
-		stbl_text_encode(&x->path, s->base.prefix, true);
-		stbl_text_encode(&x->path, req->key, true);
+		stbl_path_add_object(&x->path, &s->base, req);
 	}
-	stbl_text_printf(&x->url, "%s://%s%s", s->base.endpoint.is_tls ? "https" : "http", s->base.endpoint.host,
-					 x->path.failed ? "" : x->path.data);
-	if (x->query.len > 0)
-		stbl_text_printf(&x->url, "?%s", x->query.data);
+	stbl_exchange_url(x, NULL);
 }
 
 static bool
@@ -43,7 +38,7 @@ prepare(StblExchange *x)
 	StblText	authorization = {0};
 	char		date[STBL_SIGV4_TIME];
 	char		hash[STBL_SHA256_HEX];
-	char		range[64];
+	char		range[STBL_RANGE_TEXT];
 	int			n = 0;
 	bool		ok;
 	StblSigv4	in = {
@@ -52,7 +47,7 @@ prepare(StblExchange *x)
 	};
 
 	make_target(x);
-	if (x->path.failed || x->query.failed || !stbl_sigv4_time(stbl_object_now(), date) ||
+	if (x->path.failed || x->query.failed || !stbl_sigv4_time(stbl_http_now(), date) ||
 		!stbl_sha256(x->http.body, x->http.body_len, hash))
 		return false;
 	in.path = x->path.data;
@@ -63,11 +58,8 @@ prepare(StblExchange *x)
 		headers[n++] = (StblHeader) {"x-goog-if-generation-match", "0"};
 	if (req->op == STBL_OP_PUT_MATCH)
 		headers[n++] = (StblHeader) {"x-goog-if-generation-match", stbl_gs_generation(req->etag)};
-	if (req->op == STBL_OP_GET_RANGE && req->length > 0)
-	{
-		snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, req->offset, req->offset + (req->length - 1));
+	if (stbl_object_range(req, range) != NULL)
 		headers[n++] = (StblHeader) {"range", range};
-	}
 	headers[n++] = (StblHeader) {"x-goog-date", date};
 	headers[n++] = (StblHeader) {"x-goog-content-sha256", hash};
 	/* the library writes the host itself, the same */

@@ -61,8 +61,8 @@ static StblHttpSocket sockets[MAX_SOCKETS];
 static int	n_sockets = 0;
 static int64_t timer_us = INT64_MAX;
 
-static int64_t
-now_us(void)
+int64_t
+stbl_http_now(void)
 {
 	struct timespec ts;
 
@@ -119,7 +119,7 @@ note_timer(CURLM *m, long timeout_ms, void *arg)
 {
 	(void) m;
 	(void) arg;
-	timer_us = timeout_ms < 0 ? INT64_MAX : now_us() + (int64_t) timeout_ms * 1000;
+	timer_us = timeout_ms < 0 ? INT64_MAX : stbl_http_now() + (int64_t) timeout_ms * 1000;
 	return 0;
 }
 
@@ -326,7 +326,7 @@ static bool
 set_options(Transfer *t)
 {
 	const StblHttpRequest *req = t->req;
-	int64_t		left_us = req->deadline_us == INT64_MAX ? INT64_C(86400000000) : req->deadline_us - now_us();
+	int64_t		left_us = req->deadline_us == INT64_MAX ? INT64_C(86400000000) : req->deadline_us - stbl_http_now();
 	long		left_ms = left_us < 1000 ? 1 : left_us > INT64_C(86400000000) ? 86400000 : (long) (left_us / 1000);
 
 	SET(CURLOPT_URL, req->url);
@@ -400,7 +400,7 @@ stbl_http_start(StblHttpRequest *req)
 	t->req = req;
 	t->next = transfers;
 	transfers = t;
-	if (req->not_before_us <= now_us())
+	if (req->not_before_us <= stbl_http_now())
 		begin(t);
 }
 
@@ -526,7 +526,7 @@ collect(void)
 	{
 		Transfer   *next = t->next;
 
-		if (t->failed || (!t->added && t->req->deadline_us <= now_us()))
+		if (t->failed || (!t->added && t->req->deadline_us <= stbl_http_now()))
 		{
 			snprintf(t->error, sizeof(t->error), "%s", t->failed ? "libcurl refuses it" : "the store asked for a pause");
 			t->failed = true;
@@ -587,7 +587,7 @@ serve(bool any_ready)
 	/* 0: libcurl looks what the socket is ready for */
 	for (int i = 0; i < n; i++)
 		curl_multi_socket_action(multi, ready[i].fd, 0, &running);
-	if (timer_us <= now_us())
+	if (timer_us <= stbl_http_now())
 	{
 		timer_us = INT64_MAX;
 		curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
@@ -621,7 +621,7 @@ look(void)
 void
 stbl_http_drive(int timeout_ms)
 {
-	int64_t		held_us = begin_held(now_us());
+	int64_t		held_us = begin_held(stbl_http_now());
 	int64_t		now;
 	int64_t		until;
 	int			wait_ms;
@@ -632,14 +632,14 @@ stbl_http_drive(int timeout_ms)
 		serve(true);
 	else
 	{
-		now = now_us();
+		now = stbl_http_now();
 		until = timer_us < held_us ? timer_us : held_us;
 		wait_ms = timeout_ms;
 		if (until < now + (int64_t) timeout_ms * 1000)
 			wait_ms = until <= now ? 0 : (int) ((until - now + 999) / 1000);
 		if (wait_ms > 0 && !stbl_http_wait(sockets, n_sockets, wait_ms))
 		{
-			if (multi != NULL && timer_us <= now_us())
+			if (multi != NULL && timer_us <= stbl_http_now())
 				serve(false);
 			(void) collect();
 			return;

@@ -83,6 +83,9 @@ struct StblHttpRequest
 
 #define STBL_HTTP_MAX_ERROR ((size_t) 64 * 1024)
 
+/* Unix time in microseconds, by which deadlines are. */
+extern int64_t stbl_http_now(void);
+
 /* Never calls done; what goes wrong here is told by the next drive. */
 extern void stbl_http_start(StblHttpRequest *req);
 

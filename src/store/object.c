@@ -5,10 +5,10 @@
  * completions of multipart uploads had several winners, L48).  Large ones
  * whose names are unique need no condition, and go in parts.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "store/object.h"
 #include "store/object_list.h"
@@ -16,15 +16,6 @@
 #define MAX_OBJECT (UINT64_C(1) << 30)	/* read whole into memory */
 #define MAX_LISTING (UINT64_C(16) << 20)
 #define MAX_PAUSE_US (INT64_C(20) * 1000000)
-
-int64_t
-stbl_object_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 void
 stbl_object_fail(StblRequest *req, StblErrorKind kind, const char *message)
@@ -70,6 +61,77 @@ stbl_query_add(StblText *query, const char *name, const char *value)
 	stbl_text_encode(query, name, false);
 	stbl_text_puts(query, "=");
 	stbl_text_encode(query, value, false);
+}
+
+void
+stbl_query_add_delimiter(StblText *query, const StblRequest *req)
+{
+	char		delimiter[2] = {req->list_delimiter, '\0'};
+
+	if (req->list_delimiter != 0)
+		stbl_query_add(query, "delimiter", delimiter);
+}
+
+void
+stbl_query_add_limit(StblText *query, const char *name, const StblRequest *req)
+{
+	char		number[16];
+
+	snprintf(number, sizeof(number), "%d", req->list_limit);
+	if (req->list_limit > 0)
+		stbl_query_add(query, name, number);
+}
+
+void
+stbl_query_add_prefix(StblText *query, const StblObjectStore *store, const StblRequest *req)
+{
+	StblText	prefix = {0};
+
+	stbl_text_puts(&prefix, store->prefix);
+	stbl_text_puts(&prefix, req->key);
+	if (prefix.len > 0)
+		stbl_query_add(query, "prefix", prefix.data);
+	query->failed = query->failed || prefix.failed;
+	stbl_text_free(&prefix);
+}
+
+void
+stbl_path_add_object(StblText *path, const StblObjectStore *store, const StblRequest *req)
+{
+	stbl_text_encode(path, store->prefix, true);
+	stbl_text_encode(path, req->key, true);
+}
+
+void
+stbl_exchange_url(StblExchange *x, const char *bucket)
+{
+	stbl_text_printf(&x->url, "%s://%s%s%s%s", x->store->endpoint.is_tls ? "https" : "http", bucket != NULL ? bucket : "",
+					 bucket != NULL ? "." : "", x->store->endpoint.host, x->path.failed ? "" : x->path.data);
+	if (x->query.len > 0)
+		stbl_text_printf(&x->url, "?%s", x->query.data);
+}
+
+bool
+stbl_exchange_bearer(StblExchange *x, const char *token)
+{
+	StblText	authorization = {0};
+	bool		ok;
+
+	stbl_text_printf(&authorization, "Bearer %s", token);
+	ok = !authorization.failed;
+	if (ok)
+		stbl_exchange_header(x, "authorization", authorization.data);
+	stbl_text_wipe(&authorization);
+	return ok;
+}
+
+const char *
+stbl_object_range(const StblRequest *req, char text[STBL_RANGE_TEXT])
+{
+	if (req->op != STBL_OP_GET_RANGE || req->length == 0)
+		return NULL;
+	snprintf(text, STBL_RANGE_TEXT, "bytes=%" PRIu64 "-%" PRIu64, req->offset, req->offset + (req->length - 1));
+	return text;
 }
 
 const char *
@@ -141,7 +203,7 @@ done(StblHttpRequest *http)
 	StblExchange *x = (StblExchange *) http;
 
 	if (http->retry_after_us > 0 && http->outcome == STBL_HTTP_ANSWERED)
-		x->store->hold_until_us = stbl_object_now() +
+		x->store->hold_until_us = stbl_http_now() +
 			(http->retry_after_us < MAX_PAUSE_US ? http->retry_after_us : MAX_PAUSE_US);
 	x->ended(x);
 }
@@ -212,7 +274,7 @@ stbl_exchange_send(StblExchange *x, void (*ended) (StblExchange *x))
 	const char *problem;
 
 	x->ended = ended;
-	switch (provider != NULL ? stbl_provider_poll(provider, stbl_object_now()) : STBL_PROVIDER_READY)
+	switch (provider != NULL ? stbl_provider_poll(provider, stbl_http_now()) : STBL_PROVIDER_READY)
 	{
 		case STBL_PROVIDER_READY:
 			problem = hand_over(x);
@@ -283,7 +345,7 @@ take_waiting(StblObjectStore *s, StblProviderState state, int64_t now, int *time
 static bool
 serve_waiting(StblObjectStore *s, int *timeout_ms)
 {
-	int64_t		now = stbl_object_now();
+	int64_t		now = stbl_http_now();
 	StblProviderState state = stbl_provider_poll(s->provider, now);
 	bool		any = false;
 	StblExchange *x;

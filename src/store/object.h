@@ -171,11 +171,29 @@ extern void stbl_exchange_header(StblExchange *x, const char *name, const char *
 /* Those that a provider has fetched, while an exchange is prepared; NULL: the store has no provider. */
 extern const StblCredentials *stbl_object_credentials(const StblObjectStore *store);
 
+/* The same with a token that the store, or whoever it trusts, has given out.  false: out of memory. */
+extern bool stbl_exchange_bearer(StblExchange *x, const char *token);
+
+/*
+ * The range that a request asks for, as a header has it, always with an end
+ * (one without is answered wrongly by some).  NULL: it asks for none.
+ */
+#define STBL_RANGE_TEXT 64
+extern const char *stbl_object_range(const StblRequest *req, char text[STBL_RANGE_TEXT]);
+
 /* Adds name=value to a query, both encoded. */
 extern void stbl_query_add(StblText *query, const char *name, const char *value);
 
-/* Unix time in microseconds. */
-extern int64_t stbl_object_now(void);
+/* What a listing asks for, as far as it does; names are the store's.  L16: the url's own folder is a part of every prefix. */
+extern void stbl_query_add_delimiter(StblText *query, const StblRequest *req);
+extern void stbl_query_add_limit(StblText *query, const char *name, const StblRequest *req);
+extern void stbl_query_add_prefix(StblText *query, const StblObjectStore *store, const StblRequest *req);
+
+/* Adds the object's name, in its folder, to a path. */
+extern void stbl_path_add_object(StblText *path, const StblObjectStore *store, const StblRequest *req);
+
+/* The url of path and query, which are made; bucket is NULL, or a part of the host's name. */
+extern void stbl_exchange_url(StblExchange *x, const char *bucket);
 
 /* ---- object_answer.c: what an answer is worth ---- */
 
@@ -233,8 +251,6 @@ extern const char *stbl_opening_option(const StblOpening *o, const char *name);
 
 /* false, with kind and message told. */
 extern bool stbl_opening_fail(const StblOpening *o, StblErrorKind kind, const char *fmt,...) __attribute__((format(printf, 3, 4)));
-
-extern bool stbl_opening_bool(const StblOpening *o, const char *name, bool *out);
 
 /*
  * The option credentials: 'environment' makes *out true.  Whether whoever

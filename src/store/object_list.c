@@ -20,6 +20,23 @@ stbl_object_free_list(StblRequest *req)
 }
 
 bool
+stbl_list_append(StblRequest *req, size_t *cap, const StblListEntry *entry)
+{
+	if (req->n_entries == *cap)
+	{
+		size_t		more = *cap ? *cap * 2 : 64;
+		StblListEntry *entries = realloc(req->entries, more * sizeof(StblListEntry));
+
+		if (entries == NULL)
+			return false;
+		req->entries = entries;
+		*cap = more;
+	}
+	req->entries[req->n_entries++] = *entry;
+	return true;
+}
+
+bool
 stbl_list_field_is(const StblListReader *r, const char *value)
 {
 	return r->field.data != NULL && strcmp(r->field.data, value) == 0;
@@ -42,20 +59,11 @@ stbl_list_add(StblListReader *r, bool is_folder)
 		return true;
 	if (r->key.data == NULL)
 		return stbl_list_problem(r, "the listing has an entry without a name");
-	if (req->n_entries == r->cap)
-	{
-		size_t		cap = r->cap ? r->cap * 2 : 64;
-		StblListEntry *entries = realloc(req->entries, cap * sizeof(StblListEntry));
-
-		if (entries == NULL)
-			return stbl_list_problem(r, "out of memory");
-		req->entries = entries;
-		r->cap = cap;
-	}
 	r->entry.is_folder = is_folder;
 	r->entry.key = r->key.data;
+	if (!stbl_list_append(req, &r->cap, &r->entry))
+		return stbl_list_problem(r, "out of memory");
 	memset(&r->key, 0, sizeof(r->key));
-	req->entries[req->n_entries++] = r->entry;
 	return true;
 }
 

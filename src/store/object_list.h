@@ -45,6 +45,9 @@ typedef struct StblListForm
 /* Why a listing could not be read; NULL: it was. */
 extern const char *stbl_list_read(const StblListForm *form, const uint8_t *data, size_t len, const char *store_prefix, StblRequest *req);
 
+/* Adds an entry to an answer, whose array has room for *cap; false: out of memory. */
+extern bool stbl_list_append(StblRequest *req, size_t *cap, const StblListEntry *entry);
+
 /* For `end`; all of them can find a problem. */
 extern bool stbl_list_problem(StblListReader *r, const char *problem);
 extern bool stbl_list_add(StblListReader *r, bool is_folder);

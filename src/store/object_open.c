@@ -29,8 +29,8 @@ stbl_opening_fail(const StblOpening *o, StblErrorKind kind, const char *fmt,...)
 	return false;
 }
 
-bool
-stbl_opening_bool(const StblOpening *o, const char *name, bool *out)
+static bool
+parse_bool(const StblOpening *o, const char *name, bool *out)
 {
 	const char *value = stbl_opening_option(o, name);
 
@@ -95,7 +95,7 @@ stbl_opening_connection(const StblOpening *o, StblObjectStore *store)
 {
 	const char *ca_file = stbl_opening_option(o, "ca_file");
 
-	if (!stbl_opening_bool(o, "use_proxy", &store->use_proxy))
+	if (!parse_bool(o, "use_proxy", &store->use_proxy))
 		return false;
 	if (!stbl_endpoint_allowed(stbl_allowed_endpoints, store->endpoint.host))
 		return stbl_opening_fail(o, STBL_ERR_DENIED, "endpoint \"%s\" is not among those of supertable.allowed_endpoints", store->endpoint.host);

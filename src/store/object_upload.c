@@ -97,7 +97,7 @@ make_step(StblUpload *u, StblStep step, int n_tries)
 {
 	StblRequest *req = u->req;
 	StblExchange *x = stbl_exchange_make(u->store, req, step);
-	int64_t		now = stbl_object_now();
+	int64_t		now = stbl_http_now();
 	int64_t		pause = n_tries > 0 ? PAUSE_US << n_tries : 0;
 
 	if (x == NULL)
@@ -132,7 +132,7 @@ judge(StblUpload *u, const StblExchange *x)
 static bool
 may_send_again(const StblUpload *u, int n_tries)
 {
-	return n_tries < MAX_TRIES && stbl_object_now() + (PAUSE_US << n_tries) < u->req->deadline_us;
+	return n_tries < MAX_TRIES && stbl_http_now() + (PAUSE_US << n_tries) < u->req->deadline_us;
 }
 
 /* ---- taking it back ---- */
@@ -152,7 +152,7 @@ static void
 give_up(StblUpload *u, const StblRequest *verdict)
 {
 	StblExchange *x;
-	int64_t		now = stbl_object_now();
+	int64_t		now = stbl_http_now();
 
 	stop(u);
 	u->verdict = *verdict;
@@ -449,7 +449,7 @@ make_orphan(const StblRequest *req)
 		return NULL;
 	orphan->op = req->op;
 	orphan->key = strdup(req->key);
-	orphan->deadline_us = stbl_object_now() + ABORT_US;
+	orphan->deadline_us = stbl_http_now() + ABORT_US;
 	if (orphan->key != NULL)
 		return orphan;
 	free(orphan);
@@ -517,7 +517,7 @@ stbl_upload_cancel(StblRequest *req)
 	StblUpload *u = req->driver_data;
 	StblObjectStore *store = u->store;
 	StblRequest *orphan = NULL;
-	int64_t		until = stbl_object_now() + LAST_DRIVES_US;
+	int64_t		until = stbl_http_now() + LAST_DRIVES_US;
 
 	if (u->x != NULL && u->x->step == STBL_STEP_BEGIN && store->kind->has_abort && u->x->http.transfer != NULL)
 		orphan = make_orphan(req);
@@ -535,6 +535,6 @@ stbl_upload_cancel(StblRequest *req)
 		abort_orphan(store, req, u->id.data);
 	free_upload(u);
 	/* nobody waits for it later; another request of the session may finish it */
-	while (store->detached != NULL && stbl_object_now() < until)
+	while (store->detached != NULL && stbl_http_now() < until)
 		stbl_object_drive(store, 20);
 }

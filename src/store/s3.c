@@ -4,7 +4,6 @@
  * Each request is one of HTTP, signed here.  Conditions are part of what is
  * signed, so that nothing on the way can take them off.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,31 +13,13 @@
 void
 stbl_s3_make_list(const StblObjectStore *store, const StblRequest *req, StblText *query)
 {
-	StblText	prefix = {0};
-	char		number[16];
-
 	if (req->list_token != NULL)
 		stbl_query_add(query, "continuation-token", req->list_token);
-	if (req->list_delimiter != 0)
-	{
-		char		delimiter[2] = {req->list_delimiter, '\0'};
-
-		stbl_query_add(query, "delimiter", delimiter);
-	}
+	stbl_query_add_delimiter(query, req);
 	stbl_query_add(query, "encoding-type", "url");
 	stbl_query_add(query, "list-type", "2");
-	if (req->list_limit > 0)
-	{
-		snprintf(number, sizeof(number), "%d", req->list_limit);
-		stbl_query_add(query, "max-keys", number);
-	}
-	/* L16: the url's own folder is a part of every prefix */
-	stbl_text_puts(&prefix, store->prefix);
-	stbl_text_puts(&prefix, req->key);
-	if (prefix.len > 0)
-		stbl_query_add(query, "prefix", prefix.data);
-	query->failed = query->failed || prefix.failed;
-	stbl_text_free(&prefix);
+	stbl_query_add_limit(query, "max-keys", req);
+	stbl_query_add_prefix(query, store, req);
 }
 
 static void
@@ -56,10 +37,7 @@ make_target(StblExchange *x)
 			stbl_text_puts(&x->path, "/");
 	}
 	if (req->op != STBL_OP_LIST)
-	{
-		stbl_text_encode(&x->path, s->base.prefix, true);
-		stbl_text_encode(&x->path, req->key, true);
-	}
+		stbl_path_add_object(&x->path, &s->base, req);
 	else
 		stbl_s3_make_list(&s->base, req, &x->query);
 	if (x->step == STBL_STEP_BEGIN)
@@ -73,11 +51,7 @@ make_target(StblExchange *x)
 		}
 		stbl_query_add(&x->query, "uploadId", x->upload_id);
 	}
-	stbl_text_printf(&x->url, "%s://%s%s%s%s", s->base.endpoint.is_tls ? "https" : "http",
-					 s->is_path_style ? "" : s->bucket, s->is_path_style ? "" : ".", s->base.endpoint.host,
-					 x->path.failed ? "" : x->path.data);
-	if (x->query.len > 0)
-		stbl_text_printf(&x->url, "?%s", x->query.data);
+	stbl_exchange_url(x, s->is_path_style ? NULL : s->bucket);
 }
 
 /* Fills the headers, with the signature where there are credentials. */
@@ -94,7 +68,7 @@ make_headers(StblExchange *x)
 	StblText	authorization = {0};
 	char		date[STBL_SIGV4_TIME];
 	char		hash[STBL_SHA256_HEX];
-	char		range[64];
+	char		range[STBL_RANGE_TEXT];
 	int			n = 0;
 	bool		ok = true;
 
@@ -102,11 +76,8 @@ make_headers(StblExchange *x)
 		headers[n++] = (StblHeader) {"if-none-match", "*"};
 	if (req->op == STBL_OP_PUT_MATCH)
 		headers[n++] = (StblHeader) {"if-match", req->etag};
-	if (req->op == STBL_OP_GET_RANGE && req->length > 0)
-	{
-		snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, req->offset, req->offset + (req->length - 1));
+	if (stbl_object_range(req, range) != NULL)
 		headers[n++] = (StblHeader) {"range", range};
-	}
 	/* the library has one of its own for it */
 	if (x->http.method == STBL_HTTP_POST)
 		headers[n++] = (StblHeader) {"content-type", x->step == STBL_STEP_BEGIN ? "binary/octet-stream" : "application/xml"};
@@ -121,7 +92,7 @@ make_headers(StblExchange *x)
 		};
 
 		stbl_text_printf(&host, "%s%s%s", s->is_path_style ? "" : s->bucket, s->is_path_style ? "" : ".", s->base.endpoint.host);
-		ok = !host.failed && stbl_sigv4_time(stbl_object_now(), date) && stbl_sha256(x->http.body, x->http.body_len, hash);
+		ok = !host.failed && stbl_sigv4_time(stbl_http_now(), date) && stbl_sha256(x->http.body, x->http.body_len, hash);
 		if (ok)
 		{
 			headers[n++] = (StblHeader) {"x-amz-date", date};

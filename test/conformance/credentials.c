@@ -125,7 +125,7 @@ begin_get(StblRequest *req, int ms)
 	memset(req, 0, sizeof(*req));
 	req->op = STBL_OP_GET;
 	req->key = "key";
-	req->deadline_us = stbl_object_now() + ms * INT64_C(1000);
+	req->deadline_us = stbl_http_now() + ms * INT64_C(1000);
 }
 
 /* One GET of a store's; what it was sent with is the body. */
@@ -159,12 +159,12 @@ leaks(const char *message)
 static bool
 fails(const StblStoreDriver *d, void *s, int ms, StblStatus status, StblErrorKind kind, const char *word)
 {
-	int64_t		t0 = stbl_object_now();
+	int64_t		t0 = stbl_http_now();
 	bool		ok = get(d, s, ms) == status && last.error_kind == (int) kind && strstr(last.message, word) != NULL &&
-		!leaks(last.message) && stbl_object_now() - t0 < (ms + 500) * INT64_C(1000);
+		!leaks(last.message) && stbl_http_now() - t0 < (ms + 500) * INT64_C(1000);
 
 	if (!ok)
-		printf("# status %d, kind %d, %lld ms, %s\n", last.status, last.error_kind, (long long) (stbl_object_now() - t0) / 1000, last.message);
+		printf("# status %d, kind %d, %lld ms, %s\n", last.status, last.error_kind, (long long) (stbl_http_now() - t0) / 1000, last.message);
 	if (s != NULL)
 		d->close(s);
 	return ok;
@@ -307,7 +307,7 @@ test_waiting(void)
 
 	set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "%s/imds/silent", plain);
 	s = s3();
-	t0 = stbl_object_now();
+	t0 = stbl_http_now();
 	for (int i = 0; i < 24; i++)
 	{
 		begin_get(&reqs[i], 10000);
@@ -318,13 +318,13 @@ test_waiting(void)
 		d->cancel(s, &reqs[i]);
 	d->release(s, &reqs[23]);
 	d->close(s);
-	OK(stbl_object_now() - t0 < 500000, "L34: what waits is cancelled at once, and a store with a fetch under way is closed");
+	OK(stbl_http_now() - t0 < 500000, "L34: what waits is cancelled at once, and a store with a fetch under way is closed");
 
 	set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "%s/imds/short", plain);
 	s = s3();
 	n = 0;
-	t0 = stbl_object_now();
-	while (stbl_object_now() - t0 < 9000000)
+	t0 = stbl_http_now();
+	while (stbl_http_now() - t0 < 9000000)
 	{
 		n += get(d, s, 5000) != STBL_ST_OK;
 		first += strcmp(body, "ASIASHORT1 SECRET-token-1") == 0;

@@ -217,7 +217,7 @@ means(StblOp op, int status, const char *code, StblStatus expected, StblErrorKin
 static void
 test_meanings(void)
 {
-	int64_t		now = stbl_object_now();
+	int64_t		now = stbl_http_now();
 
 	OK(means(STBL_OP_GET, 404, "BlobNotFound", STBL_ST_NOT_FOUND, STBL_ERR_NONE), "a missing object");
 	OK(means(STBL_OP_HEAD, 404, "BlobNotFound", STBL_ST_NOT_FOUND, STBL_ERR_NONE), "the same, told to a HEAD");

@@ -231,14 +231,14 @@ gives(StblProvider *p)
 		return stbl_creds_fail(p, STBL_ST_FAILED, STBL_ERR_IO, "another source's are still there");
 	snprintf(token, sizeof(token), "token%d", n_fetches);
 	p->fresh.token = strdup(token);
-	p->fresh.expires_us = life_us == INT64_MAX ? INT64_MAX : stbl_object_now() + life_us;
+	p->fresh.expires_us = life_us == INT64_MAX ? INT64_MAX : stbl_http_now() + life_us;
 	return STBL_CREDS_DONE;
 }
 
 static bool
 holds(StblProvider *p, int64_t after_us, StblProviderState state, int fetches, const char *token)
 {
-	StblProviderState got = stbl_provider_poll(p, stbl_object_now() + after_us);
+	StblProviderState got = stbl_provider_poll(p, stbl_http_now() + after_us);
 	bool		ok = got == state && n_fetches == fetches && (token == NULL || (p->current.token != NULL && strcmp(p->current.token, token) == 0));
 
 	if (!ok)

@@ -156,10 +156,8 @@ add_file(StblSource *s, StblFile *f, bool is_wanted)
 static bool
 file_may_pass(StblSource *s, StblFile *f)
 {
-	MemoryContext old = MemoryContextSwitchTo(s->ahead->scratch);
 	bool		may = stbl_source_file_may_pass(s, f, s->ahead->scratch);
 
-	MemoryContextSwitchTo(old);
 	MemoryContextReset(s->ahead->scratch);
 	return may;
 }

@@ -16,13 +16,18 @@
  * Writes but PUT_NEW wait for the next call of drive and go there in groups,
  * in which each step is taken for all (file_put.c).
  *
- * Locks are flock(2) on one of LOCK_FILES files in the temporary directory,
- * chosen by a hash of the key, and held within one call of ours only.  Nobody
- * waits for one without a deadline: a holder may be stopped for ever.
+ * Locks are those of one byte each, chosen by a hash of the key, of one file
+ * in the temporary directory.  They are of the kind that belongs to the open
+ * file (F_OFD_SETLK), which each request opens for itself, and held within one
+ * call of ours only.  Nobody waits for one without a deadline: a holder may be
+ * stopped for ever.
  *
  * The name of an object cannot be the folder of another.  Folders that hold
  * nothing any more stay, and give way to an object of their name.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -38,7 +43,8 @@
 
 bool		stbl_fsync = true;
 
-#define LOCK_FILES 4096
+#define LOCK_NAME "lock"
+#define LOCK_RANGE ((uint64_t) 1 << 62)
 #define LOCK_POLL_MS 2
 #define PATH_MAX_URL 900
 
@@ -189,15 +195,6 @@ do_head(StblFileStore *store, StblRequest *req)
 
 /* ---- locks ---- */
 
-#define LOCK_NAME_SIZE 32
-
-static void
-lock_name(const StblRequest *req, char *name)
-{
-	snprintf(name, LOCK_NAME_SIZE, "lock.%03x",
-			 (unsigned) (stbl_file_hash((const uint8_t *) req->key, strlen(req->key), 7) % LOCK_FILES));
-}
-
 /* Opens the hidden folder as the path names it now, unless that is done; false with the request failed. */
 static bool
 open_temp_dir(StblFileStore *store, StblRequest *req, int *tmp)
@@ -207,23 +204,40 @@ open_temp_dir(StblFileStore *store, StblRequest *req, int *tmp)
 	return *tmp >= 0;
 }
 
-/* Opens (makes) the lock file of the request's key; false with the request failed. */
+/* Opens (makes) the lock file; false with the request failed. */
 static bool
 open_lock(StblFileStore *store, StblRequest *req, int *tmp)
 {
 	StblFilePut *put = req->driver_data;
-	char		name[LOCK_NAME_SIZE];
 
 	if (!open_temp_dir(store, req, tmp))
 		return false;
-	lock_name(req, name);
-	put->lock_fd = stbl_file_open_at(*tmp, name, O_RDWR | O_CREAT);
+	put->lock_fd = stbl_file_open_at(*tmp, LOCK_NAME, O_RDWR | O_CREAT);
 	if (put->lock_fd >= 0)
 		return true;
 	stbl_file_fail(req, errno, "lock object", req->key);
 	if (req->status == STBL_ST_NOT_FOUND)
 		req->status = STBL_ST_TRANSIENT;
 	return false;
+}
+
+/* Locks the byte of a key, if nobody else has it; false with errno set. */
+static bool
+lock_key(int fd, const char *key)
+{
+#ifdef F_OFD_SETLK
+	struct flock lock;
+
+	memset(&lock, 0, sizeof(lock));
+	lock.l_type = F_WRLCK;
+	lock.l_whence = SEEK_SET;
+	lock.l_start = (off_t) (stbl_file_hash((const uint8_t *) key, strlen(key), 7) % LOCK_RANGE);
+	lock.l_len = 1;
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+#else
+	(void) key;
+	return flock(fd, LOCK_EX | LOCK_NB) == 0;	/* one writer at a time */
+#endif
 }
 
 /* Tries to lock; false: not now, or the request is done. */
@@ -236,9 +250,9 @@ try_lock(StblFileStore *store, StblRequest *req, int *tmp)
 		return true;
 	if (put->lock_fd < 0 && !open_lock(store, req, tmp))
 		return false;
-	if (flock(put->lock_fd, LOCK_EX | LOCK_NB) == 0)
+	if (lock_key(put->lock_fd, req->key))
 		return true;
-	if (errno != EWOULDBLOCK && errno != EINTR)
+	if (errno != EWOULDBLOCK && errno != EACCES && errno != EINTR)
 		stbl_file_fail(req, errno, "lock object", req->key);
 	else if (stbl_file_now_us() >= req->deadline_us)
 	{
@@ -258,12 +272,10 @@ static bool
 is_current_lock(StblRequest *req, int tmp)
 {
 	StblFilePut *put = req->driver_data;
-	char		name[LOCK_NAME_SIZE];
 	struct stat held;
 	struct stat now;
 
-	lock_name(req, name);
-	if (fstat(put->lock_fd, &held) == 0 && fstatat(tmp, name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (fstat(put->lock_fd, &held) == 0 && fstatat(tmp, LOCK_NAME, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
 		held.st_dev == now.st_dev && held.st_ino == now.st_ino)
 		return true;
 	req->status = STBL_ST_TRANSIENT;
@@ -443,7 +455,7 @@ file_drive(void *store_p, int timeout_ms)
 		ready[i]->store_time_us = stbl_file_now_us();
 		unlink_waiting(store, ready[i]);
 	}
-	/* flock cannot be waited for beside the latch, so this returns soon and is called again */
+	/* a lock cannot be waited for beside the latch, so this returns soon and is called again */
 	if (n == 0 && store->waiting != NULL && timeout_ms > 0)
 		(void) poll(NULL, 0, timeout_ms < LOCK_POLL_MS ? timeout_ms : LOCK_POLL_MS);
 }

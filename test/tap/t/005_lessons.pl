@@ -6,7 +6,7 @@ use Supertable;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Fcntl ':flock';
+use Fcntl;
 use POSIX ();
 use Time::HiRes qw(time usleep);
 
@@ -179,17 +179,19 @@ is(read_file("$lake-l49.out"), "told\n", 'L49: the owner goes on and is told the
 is(sql($node, "SELECT count(*), count(*) FILTER (WHERE v = 'l49') FROM l49"), '10|1', '... the change is there, once');
 is(sql($node, "SELECT n_already_complete FROM supertable_recover('l49')"), '1', '... and its document complete');
 
-# ... whatever lock file it holds
+# ... whatever lock on storage it holds
 my $holder = fork // die;
 if ($holder == 0)
 {
-	my @held;
-	for (glob "$lake/.supertable-tmp/lock.*") { open(my $f, '+<', $_) or next; flock($f, LOCK_EX); push @held, $f; }
-	write_file("$lake-held", scalar @held);
+	my $all_of_it = pack('s s x4 q q l x4', F_WRLCK, 0, 0, 0, 0);
+	my $f;
+	my $ok = open($f, '+<', "$lake/.supertable-tmp/lock") && fcntl($f, F_SETLK, $all_of_it);
+	write_file("$lake-held", $ok ? 'held' : "not held: $!");
 	sleep 120;
 	POSIX::_exit(0);
 }
-usleep(20_000) until -e "$lake-held";
+for (1 .. 500) { last if -s "$lake-held"; usleep(20_000); }
+is(read_file("$lake-held"), 'held', 'all locks of the directory are held by somebody else');
 request('l49', $id, 5);
 $t0 = time;
 ($rc, $out, $err) = sql_err($node, "SET supertable.http_timeout = '1s'; SET supertable.retry_deadline = '2s'; SELECT n_scanned FROM supertable_recover('l49')");

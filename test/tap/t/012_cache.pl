@@ -2,6 +2,7 @@
 # becomes of its files; one fetch for many; its bound; who may be served.
 use strict;
 use warnings;
+use Fcntl;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Supertable;
@@ -155,11 +156,47 @@ clear();
 	$in = "BEGIN; DECLARE c CURSOR FOR SELECT * FROM t; FETCH 1 FROM c;\n";
 	$h->pump until $o =~ /\n/;
 	my $t0 = time;
-	$t0 = time;
 	is(sql($node, $q), $right, 'with a cursor left open in another session');
 	cmp_ok(time - $t0, '<', 30, '... the answer comes');
 	$in .= "COMMIT;\n\\q\n";
 	$h->finish;
+}
+
+# the same of an owner that gives no answer at all: the test, which holds the locks of all blocks
+{
+	sql($node, $q);
+	my (@held, $n_held);
+	for my $f (cache_files())
+	{
+		overwrite($f, 256, "\0" x 800);
+		my $beyond_data = pack('s s x4 q q l x4', F_WRLCK, 0, 1 << 50, 0, 0);
+		open(my $fh, '+<', $f) or die;
+		$n_held++ if fcntl($fh, F_SETLK, $beyond_data);
+		push @held, $fh;
+	}
+	is($n_held, 6, 'all blocks are being fetched by somebody else');
+	my $t0 = time;
+	my (undef, undef, $err) = sql_err($node, "SET statement_timeout = '300ms'; $q");
+	like($err, qr/57014/, 'L34: waiting for what another session fetches can be cancelled');
+	cmp_ok(time - $t0, '<', 2, '... at once');
+	my ($in, $o, $e) = ("SELECT pg_backend_pid();\n$q;\n", '', '');
+	my $h = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$o, '2>', \$e);
+	$h->pump until $o =~ /^(\d+)\n/;
+	my $pid = $1;
+	for (1 .. 200) { last if sql($node, "SELECT wait_event FROM pg_stat_activity WHERE pid = $pid"); usleep(5_000); }
+	$t0 = time;
+	sql($node, "SELECT pg_terminate_backend($pid, 10000)");
+	$h->finish;
+	cmp_ok(time - $t0, '<', 2, '... and ended');
+	unlike($o, qr/\Q$right/, '... before there was an answer');
+	$t0 = time;
+	is(sql($node, $q), $right, 'who has time gets the answer');
+	cmp_ok(time - $t0, '>', 2, '... after it has waited for the others for a while');
+	is(sql($node, $q), $right, '... though it may not keep it');
+	close $_ for @held;
+	is(sql($node, $q), $right, 'when they are gone');
+	my (undef, @requests) = counted($q);
+	is(scalar @requests, 0, '... it is cached');
 }
 
 # a process that is killed while it fetches

@@ -9,7 +9,7 @@
 #include "txn/txn.h"
 #include "wal/settle.h"
 
-#define STBL_BATCH_BYTES ((size_t) 64 * 1024 * 1024)
+#define STBL_BATCH_BYTES ((size_t) 16 * 1024 * 1024)	/* a row group of wide rows: readers hold a few in memory */
 #define STBL_SPOOL_MEMORY ((size_t) 4 * 1024 * 1024)
 #define STBL_SETTLE_US ((int64) 5 * 1000 * 1000)	/* deadline of what a commit or abort callback tries */
 #define STBL_SETTLE_SILENT_US ((int64) 300 * 1000)	/* the same after storage that has not answered */

@@ -10,7 +10,7 @@
  *
  *	header	256 bytes: magic, size, the whole hash, a CRC; the object's etag
  *	table	8 bytes a block: CRC-32C of the hash and its bytes, and a check of the entry
- *	blocks	at the next multiple of 4096
+ *	blocks	at the next multiple of their size, for the kernel to keep each in one piece
  *
  * Invariants.
  *
@@ -49,7 +49,7 @@
 #include "store/cache.h"
 #include "store/store_int.h"
 
-#define MAGIC "STBLRC01"
+#define MAGIC "STBLRC02"
 #define HEADER_SIZE 256
 #define ETAG_AT 128				/* in the header */
 #define ETAG_SIZE 128
@@ -64,6 +64,9 @@
 
 /* Locks lie beyond all data. */
 #define LOCK_AT ((off_t) 1 << 50)
+
+/* So many blocks are written at a time. */
+#define WRITE_BLOCKS 128
 
 /* After an error the cache is left alone for so long. */
 #define REST_US (INT64CONST(60) * 1000000)
@@ -112,7 +115,7 @@ data_at(const StblCacheFile *c, uint32 block)
 {
 	uint64		table_end = HEADER_SIZE + (uint64) c->n_blocks * sizeof(uint64);
 
-	return TYPEALIGN64(4096, table_end) + (uint64) block * STBL_CACHE_BLOCK;
+	return TYPEALIGN64(STBL_CACHE_BLOCK, table_end) + (uint64) block * STBL_CACHE_BLOCK;
 }
 
 static uint32
@@ -448,6 +451,18 @@ etag_fits(StblCacheFile *c, const char *etag)
 	return memcmp(have, want, sizeof(want)) == 0;
 }
 
+static bool
+write_at(const StblCacheFile *c, const void *data, uint64 len, uint64 at)
+{
+	errno = 0;
+	if (pwrite(c->fd, data, len, (off_t) at) == (ssize_t) len)
+		return true;
+	if (errno == 0)
+		errno = ENOSPC;
+	step_aside(c->path, "write");
+	return false;
+}
+
 void
 stbl_cache_write(StblCacheFile *c, uint32 first, const uint8 *data, uint64 len, const char *etag)
 {
@@ -459,33 +474,26 @@ stbl_cache_write(StblCacheFile *c, uint32 first, const uint8 *data, uint64 len, 
 		(void) unlinkat(c->dir, c->name, 0);
 		return;
 	}
-	for (uint32 block = first; len > 0; block++)
+	while (len > 0)
 	{
-		uint32		n = block_len(c, block);
-		uint64		entry;
-		ssize_t		written;
+		uint64		entries[WRITE_BLOCKS];
+		uint64		n_bytes = 0;
+		uint32		n = 0;
 
-		if (len < n)
-			return;
-		if (!stbl_cache_room(c->dir, c->path, n))
-			return;
-		errno = 0;
-		written = pwrite(c->fd, data, n, data_at(c, block));
-		if (written == (ssize_t) n)
+		for (; n < WRITE_BLOCKS && n_bytes < len && len - n_bytes >= block_len(c, first + n); n++)
 		{
-			entry = entry_of(block, crc_of(c, data, n));
-			written = pwrite(c->fd, &entry, sizeof(entry), HEADER_SIZE + (off_t) block * sizeof(entry));
-			if (written == sizeof(entry))
-				written = n;
+			uint32		block = first + n;
+
+			entries[n] = entry_of(block, crc_of(c, data + n_bytes, block_len(c, block)));
+			n_bytes += block_len(c, block);
 		}
-		if (written != (ssize_t) n)
-		{
-			if (errno == 0)
-				errno = ENOSPC;
-			step_aside(c->path, "write");
+		if (n == 0 || !stbl_cache_room(c->dir, c->path, n_bytes))
 			return;
-		}
-		data += n;
-		len -= n;
+		if (!write_at(c, data, n_bytes, data_at(c, first)) ||
+			!write_at(c, entries, sizeof(uint64) * n, HEADER_SIZE + (uint64) first * sizeof(uint64)))
+			return;
+		data += n_bytes;
+		len -= n_bytes;
+		first += n;
 	}
 }

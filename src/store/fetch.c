@@ -51,6 +51,7 @@ typedef struct Part
 	uint64		end;
 	StblCall   *call;			/* of a PART_CALL */
 	bool		is_kept;		/* its blocks are locked, and go to the cache when they come */
+	uint8	   *to;				/* its place in the span's bytes; NULL: they are the call's own */
 } Part;
 
 /* Neighbouring ranges. */
@@ -60,7 +61,7 @@ typedef struct Span
 	uint64		end;
 	int			n_parts;
 	Part	   *parts;
-	uint8	   *bytes;			/* being put together of several parts */
+	uint8	   *bytes;			/* put together of several parts, in the fetch's context as its calls are */
 	bool		is_whole;		/* they are all there */
 } Span;
 
@@ -127,13 +128,14 @@ make_spans(StblFetch *f, const StblRange *ranges, int n)
 
 /* ---- parts ---- */
 
+/* Sends for a part; its bytes are to go to p->to, if that is set. */
 static void
 send_part(StblFetch *f, Part *p)
 {
 	MemoryContext old = MemoryContextSwitchTo(f->cxt);
 
 	p->kind = PART_CALL;
-	p->call = stbl_store_get_range(f->store, f->key, f->base + p->offset, p->end - p->offset, 0);
+	p->call = stbl_store_get_range_into(f->store, f->key, f->base + p->offset, p->end - p->offset, p->to);
 	MemoryContextSwitchTo(old);
 }
 
@@ -176,6 +178,16 @@ kind_of_block(StblFetch *f, uint32 block, bool *is_kept)
 	return PART_CACHED;
 }
 
+/* Makes room for a span's bytes, and shows each part its place there. */
+static void
+make_bytes(StblFetch *f, Span *span)
+{
+	span->bytes = MemoryContextAllocHuge(f->cxt, span->end - span->offset);
+	stbl_will_fill(span->bytes, span->end - span->offset);
+	for (int i = 0; i < span->n_parts; i++)
+		span->parts[i].to = span->bytes + (span->parts[i].offset - span->offset);
+}
+
 /* Divides a span, and sends for what is ours to fetch. */
 static void
 make_parts(StblFetch *f, Span *span)
@@ -194,10 +206,12 @@ make_parts(StblFetch *f, Span *span)
 		if (p == NULL || p->kind != kind || p->is_kept != is_kept || end - p->offset > PIECE_MAX)
 		{
 			p = &span->parts[span->n_parts++];
-			*p = (Part) {kind, offset, end, NULL, is_kept};
+			*p = (Part) {kind, offset, end, NULL, is_kept, NULL};
 		}
 		p->end = end;
 	}
+	if (span->n_parts > 1)
+		make_bytes(f, span);
 	for (int i = 0; i < span->n_parts; i++)
 		if (span->parts[i].kind == PART_CALL)
 			send_part(f, &span->parts[i]);
@@ -288,7 +302,7 @@ await_elsewhere(StblFetch *f, Part *p)
 	p->kind = PART_CACHED;
 }
 
-/* Whether a request has brought its bytes; else err is set. */
+/* Whether a request has brought its bytes, to their place if they have one; else err is set. */
 static bool
 await_part(StblFetch *f, Part *p, StblError *err)
 {
@@ -298,24 +312,26 @@ await_part(StblFetch *f, Part *p, StblError *err)
 		keep_part(f, p);
 	if (status != STBL_ST_OK)
 		stbl_call_error(p->call, err);
+	else if (p->to != NULL && p->call->req.body != p->to)
+		memcpy(p->to, p->call->req.body, p->end - p->offset);
 	return status == STBL_ST_OK;
 }
 
 /* Copies a part out of the cache; what is not there any more, or was damaged, is fetched. */
 static bool
-copy_cached(StblFetch *f, Part *p, uint8 *to, StblError *err)
+copy_cached(StblFetch *f, Part *p, StblError *err)
 {
 	for (uint32 b = first_block(p); b < end_block(p); b++)
 	{
 		uint64		at = (uint64) b * STBL_CACHE_BLOCK;
-		Part		rest = {PART_CALL, at, p->end, NULL, false};
+		uint8	   *to = p->to + (at - p->offset);
+		Part		rest = {PART_CALL, at, p->end, NULL, false, to};
 
-		if (stbl_cache_read(f->cache, b, to + (at - p->offset)))
+		if (stbl_cache_read(f->cache, b, to))
 			continue;
 		send_part(f, &rest);
 		if (!await_part(f, &rest, err))
 			return false;
-		memcpy(to + (at - p->offset), rest.call->req.body, p->end - at);
 		stbl_cache_write(f->cache, b, rest.call->req.body, rest.call->req.body_len, rest.call->req.new_etag);
 		stbl_call_free(rest.call);
 		return true;
@@ -326,20 +342,19 @@ copy_cached(StblFetch *f, Part *p, uint8 *to, StblError *err)
 
 /* Puts a part where it belongs. */
 static bool
-copy_part(StblFetch *f, Part *p, uint8 *to, StblError *err)
+copy_part(StblFetch *f, Part *p, StblError *err)
 {
 	if (p->kind == PART_ELSEWHERE)
 		await_elsewhere(f, p);
 	if (p->kind == PART_CACHED)
 	{
-		if (!copy_cached(f, p, to, err))
+		if (!copy_cached(f, p, err))
 			return false;
 	}
 	else if (p->kind == PART_CALL)
 	{
 		if (!await_part(f, p, err))
 			return false;
-		memcpy(to, p->call->req.body, p->end - p->offset);
 		stbl_call_free(p->call);
 		p->call = NULL;
 	}
@@ -360,12 +375,9 @@ span_bytes(StblFetch *f, Span *span, StblError *err)
 	if (span->n_parts == 1 && only->kind == PART_CALL)
 		return await_part(f, only, err) ? only->call->req.body : NULL;
 	if (span->bytes == NULL)
-	{
-		span->bytes = MemoryContextAllocHuge(f->cxt, span->end - span->offset);
-		stbl_will_fill(span->bytes, span->end - span->offset);
-	}
+		make_bytes(f, span);
 	for (int i = 0; i < span->n_parts; i++)
-		if (!copy_part(f, &span->parts[i], span->bytes + (span->parts[i].offset - span->offset), err))
+		if (!copy_part(f, &span->parts[i], err))
 			return NULL;
 	span->is_whole = true;
 	return span->bytes;

@@ -236,9 +236,9 @@ take_body(char *data, size_t size, size_t n, void *arg)
 		t->too_large = true;
 		return 0;
 	}
-	if (!make_room(t, req->answer_len + len))
+	if (req->into == NULL && !make_room(t, req->answer_len + len))
 		return 0;
-	memcpy(req->answer + req->answer_len, data, len);
+	memcpy((req->into != NULL ? req->into : req->answer) + req->answer_len, data, len);
 	req->answer_len += len;
 	return len;
 }
@@ -501,7 +501,7 @@ complete(Transfer *t, CURLcode rc)
 	{
 		curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 		req->status = (int) status;
-		if (req->answer != NULL)
+		if (req->answer != NULL && req->answer_len < t->cap)
 			req->answer[req->answer_len] = '\0';
 		conclude(req, STBL_HTTP_ANSWERED, STBL_ERR_NONE, "", "");
 	}

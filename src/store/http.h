@@ -55,6 +55,7 @@ struct StblHttpRequest
 	int64_t		deadline_us;	/* Unix epoch; done by then */
 	int64_t		not_before_us;	/* it waits so long before it goes out; 0: not at all */
 	uint64_t	max_body;		/* of an answer of success */
+	uint8_t    *into;			/* that many bytes for it, which then is not in answer; or NULL */
 	void		(*done) (StblHttpRequest *req);	/* called from stbl_http_drive only */
 	void	   *driver_data;
 

@@ -248,6 +248,7 @@ stbl_exchange_make(StblObjectStore *s, StblRequest *req, StblStep step)
 	http->etag_header = s->kind->etag_header;
 	http->deadline_us = req->deadline_us;
 	http->max_body = req->op == STBL_OP_GET ? MAX_OBJECT : req->op == STBL_OP_GET_RANGE ? req->length : MAX_LISTING;
+	http->into = req->op == STBL_OP_GET_RANGE ? req->into : NULL;
 	http->done = done;
 	return x;
 }
@@ -456,7 +457,8 @@ void
 stbl_object_release(void *store, StblRequest *req)
 {
 	stbl_object_cancel(store, req);
-	free(req->body);
+	if (req->body != req->into)
+		free(req->body);
 	req->body = NULL;
 	req->body_len = 0;
 	stbl_object_free_list(req);

@@ -44,16 +44,17 @@ body_is_whole(StblRequest *req, const StblHttpRequest *http)
 static void
 take_body(StblRequest *req, StblHttpRequest *http)
 {
-	if (http->answer == NULL)
+	if (http->into == NULL && http->answer == NULL)
 		http->answer = calloc(1, 1);
-	if (http->answer == NULL)
+	req->body = http->into != NULL ? http->into : http->answer;
+	if (req->body == NULL)
 	{
 		stbl_object_fail(req, STBL_ERR_MEMORY, "out of memory");
 		return;
 	}
-	req->body = http->answer;
 	req->body_len = http->answer_len;
-	http->answer = NULL;
+	if (http->into == NULL)
+		http->answer = NULL;
 	req->status = STBL_ST_OK;
 }
 

@@ -433,6 +433,15 @@ stbl_store_get_range(StblStore *store, const char *key, uint64 offset, uint64 le
 }
 
 StblCall *
+stbl_store_get_range_into(StblStore *store, const char *key, uint64 offset, uint64 length, uint8 *into)
+{
+	Call	   *call = new_call(store, STBL_OP_GET_RANGE, key, NULL, 0, NULL, offset, length, 0, NULL, 0);
+
+	call->pub.req.into = into;
+	return launch(call);
+}
+
+StblCall *
 stbl_store_head(StblStore *store, const char *key, int64 deadline_us)
 {
 	return submit(store, STBL_OP_HEAD, key, NULL, 0, NULL, 0, 0, 0, NULL, deadline_us);

@@ -83,6 +83,12 @@ extern void stbl_store_check_owner(const char *name, Oid owner);
 /* Submit.  deadline_us 0: now + supertable.retry_deadline. */
 extern StblCall *stbl_store_get(StblStore *store, const char *key, int64_t deadline_us);
 extern StblCall *stbl_store_get_range(StblStore *store, const char *key, uint64_t offset, uint64_t length, int64_t deadline_us);
+
+/*
+ * The same, with room for the bytes in the memory context that is current, or
+ * one above it, if not NULL: drivers may put them there (req.body says so).
+ */
+extern StblCall *stbl_store_get_range_into(StblStore *store, const char *key, uint64_t offset, uint64_t length, uint8_t *into);
 extern StblCall *stbl_store_head(StblStore *store, const char *key, int64_t deadline_us);
 extern StblCall *stbl_store_put(StblStore *store, const char *key, const void *data, size_t len, int64_t deadline_us);
 extern StblCall *stbl_store_put_new(StblStore *store, const char *key, const void *data, size_t len, int64_t deadline_us);

@@ -35,7 +35,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STBL_STORE_ABI_VERSION 2
+#define STBL_STORE_ABI_VERSION 3
 #define STBL_STORE_REGISTER "supertable_store_register_v1"
 
 typedef enum StblOp
@@ -84,6 +84,7 @@ typedef struct StblRequest
 	const char *etag;			/* PUT_MATCH, as an earlier answer gave it */
 	uint64_t	offset;			/* GET_RANGE */
 	uint64_t	length;
+	uint8_t    *into;			/* GET_RANGE: where the caller would like to have its length bytes, or NULL (see body) */
 	const char *list_token;		/* LIST: NULL, or list_next of the page before */
 	char		list_delimiter; /* LIST: 0, or '/' for one level only */
 	int			list_limit;		/* LIST: at most so many entries a page; 0 = the store's choice */
@@ -104,7 +105,7 @@ typedef struct StblRequest
 	int64_t		store_time_us;	/* the store's clock when it answered */
 	int64_t		modified_us;	/* GET, HEAD, and PUT* where known: the object's time by the store's clock */
 	uint64_t	size;			/* of the whole object */
-	uint8_t    *body;			/* GET*: malloc'd; length body_len, followed by a NUL */
+	uint8_t    *body;			/* GET*: malloc'd; length body_len, followed by a NUL; or into, without that */
 	size_t		body_len;
 	StblListEntry *entries;		/* LIST: malloc'd, keys too; in any order */
 	size_t		n_entries;

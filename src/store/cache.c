@@ -40,6 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access/xact.h"
 #include "common/file_perm.h"
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
@@ -451,6 +452,28 @@ etag_fits(StblCacheFile *c, const char *etag)
 	return memcmp(have, want, sizeof(want)) == 0;
 }
 
+/*
+ * A statement fills at most half of the cache.  What does not fit in would
+ * otherwise push out all that others have there, and its own beginning before
+ * it comes again.
+ */
+static bool
+may_fill(uint64 len)
+{
+	static TimestampTz statement = 0;
+	static uint64 filled = 0;
+
+	if (statement != GetCurrentStatementStartTimestamp())
+	{
+		statement = GetCurrentStatementStartTimestamp();
+		filled = 0;
+	}
+	if (filled + len > (uint64) stbl_cache_size_mb * 512 * 1024)
+		return false;
+	filled += len;
+	return true;
+}
+
 static bool
 write_at(const StblCacheFile *c, const void *data, uint64 len, uint64 at)
 {
@@ -466,7 +489,7 @@ write_at(const StblCacheFile *c, const void *data, uint64 len, uint64 at)
 void
 stbl_cache_write(StblCacheFile *c, uint32 first, const uint8 *data, uint64 len, const char *etag)
 {
-	if (c->is_stale || stbl_now_us() < rest_until_us)
+	if (c->is_stale || stbl_now_us() < rest_until_us || !may_fill(len))
 		return;
 	if (!etag_fits(c, etag))
 	{

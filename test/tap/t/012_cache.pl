@@ -247,8 +247,10 @@ sql($node, "SELECT count(v) FROM t WHERE i <= 20000 AND k >= 0");
 my ($old) = cache_files();
 is(scalar(my @one = cache_files()), 1, 'one superfile is cached');
 utime time - 1000, time - 1000, $old;
-sql($node, "SELECT count(v) FROM t WHERE i BETWEEN 20001 AND 40000 AND k >= 0");
-sql($node, "$small SELECT count(v) FROM t WHERE i > 40000 AND i < 80000 AND k >= 0");
+is(sql($node, "$small SELECT count(v), count(k) FROM t WHERE i > 20000 AND k >= 0"), '100000|100000', 'a statement that reads more than fits in');
+ok(-e $old, '... pushes out nothing of what others have there');
+cmp_ok(cache_bytes(), '<=', $limit / 2 + (stat $old)[12] * 512 + 100_000, '... and fills at most half of the cache');
+sql($node, "$small SELECT count(v) FROM t WHERE i BETWEEN $_ + 1 AND $_ + 20000 AND k >= 0") for 20000, 40000, 60000, 80000;
 ok(!-e $old, 'the one that was used least lately goes first');
 
 # ---- a folder that cannot be used ----

@@ -338,26 +338,33 @@ def part_infino():
 
 
 def part_commits():
-    db, table, schema, root = infino_table("commits")
-    make_foreign("commits")
-    results = {}
-    have = 0
-    n_small = max(runs, 11)
-    for n_files in (10, 200):
-        for i in range(have, n_files):
+    sizes = (10, 200)
+    n = max(runs, 11)
+    theirs, tables, roots = {}, {}, []
+    for files in sizes:
+        db, table, schema, root = infino_table(f"commits{files}")
+        make_foreign(f"commits{files}")
+        for i in range(files):
             table.append(arrow_rows(i * 100, 100, schema))
-        psql("SET supertable.fsync = off;" + ";".join(f"INSERT INTO commits {our_rows(i * 100, 100)}" for i in range(have, n_files)))
-        one = [arrow_rows(1000000 + n_files * 100 + i, 1, schema) for i in range(n_small)]
-        theirs = [timed(lambda r=r: table.append(r)) for r in one]
-        ours = times([f"INSERT INTO commits VALUES ({1000000 + n_files * 100 + i}, now(), 1, 0.5, 'one')" for i in range(n_small)], "SELECT count(*) FROM commits;")
-        results[n_files] = (statistics.median(ours), statistics.median(theirs))
-        have = n_files + n_small
-    note(f"infino {infino_version()}, no fsync; medians of {n_small} commits, each one superfile more")
-    faster("one-row commit at 10 superfiles", *results[10], "infino", 1)
-    faster("one-row commit at 200 superfiles", *results[200], "infino", 10)
-    within("one-row commit, 200 superfiles against 10", results[200][0], results[10][0], "at 10", 1.2, "at 200")
-    drop_foreign("commits")
-    shutil.rmtree(root)
+        psql("SET supertable.fsync = off;" + ";".join(f"INSERT INTO commits{files} {our_rows(i * 100, 100)}" for i in range(files)))
+        theirs[files], tables[files] = [], (table, schema, db)
+        roots.append(root)
+    for i in range(n):
+        for files in sizes:
+            table, schema, _ = tables[files]
+            row = arrow_rows(1000000 + i, 1, schema)
+            theirs[files].append(timed(lambda: table.append(row)))
+    turns = times([f"INSERT INTO commits{files} VALUES ({1000000 + i}, now(), 1, 0.5, 'one')" for i in range(n) for files in sizes],
+                  "".join(f"SELECT count(*) FROM commits{files};" for files in sizes))
+    ours = {files: statistics.median(turns[k::len(sizes)]) for k, files in enumerate(sizes)}
+    note(f"infino {infino_version()}, no fsync; medians of {n} commits, each one superfile more, the two tables of a side in turns")
+    faster("one-row commit at 10 superfiles", ours[10], statistics.median(theirs[10]), "infino", 1)
+    faster("one-row commit at 200 superfiles", ours[200], statistics.median(theirs[200]), "infino", 10)
+    within("one-row commit, 200 superfiles against 10", ours[200], ours[10], "at 10", 1.2, "at 200")
+    for files in sizes:
+        drop_foreign(f"commits{files}")
+    for root in roots:
+        shutil.rmtree(root)
 
 
 def unfinished(n, targets, prefix):

@@ -254,15 +254,20 @@ def part_throughput(b):
     for i in range(b.runs + 1):
         t = f"big{i}"
         b.psql(f"CREATE FOREIGN TABLE {t} (id bigint, body bytea) SERVER near OPTIONS (path '{t}')")
+        # each begins with nothing left to be written to the disk by the one before
+        os.sync()
         with Connections(r.port) as c:
             copied = b.times([f"COPY {t} FROM '{rows}' BINARY"])[0]
         n_up = c.most
+        os.sync()
         with Connections(r.port) as c:
             scanned = b.times([f"SELECT sum(length(body)), sum(id) FROM {t} WHERE id >= 0"])[0]
         n_down = c.most
         paths = [p for p in b.value(f"SELECT path FROM supertable_files('{t}')").split()]
         url = f"http://127.0.0.1:{r.port}/lake"
+        os.sync()
         got = b.timed(lambda: curl(r, n_down, [f'url = "{url}/bench/{t}/{p}"\noutput = "{files}/{p}"' for p in paths]))
+        os.sync()
         put = b.timed(lambda: curl(r, n_up, [f'url = "{url}/curl/{i}/{p}"\nupload-file = "{files}/{p}"' for p in paths]))
         size = sum(os.path.getsize(f) for f in glob.glob(f"{files}/*"))
         if i > 0:

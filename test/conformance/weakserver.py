@@ -29,6 +29,8 @@ that method whose path and query match, an empty body that all are answered:
 	later		503, with Retry-After: 20
 METHOD is one of HTTP's, or CAS for a PUT with If-Match.  GET /-/BUCKET?held
 tells "held now", how many such requests came since, and how many hang.
+
+GET /-/BUCKET?uploads tells how many uploads in parts were begun and not ended.
 """
 import hashlib
 import http.server
@@ -49,6 +51,7 @@ class Bucket:
         self.name = name
         self.lock = threading.Lock()
         self.objects = {}
+        self.uploads = {}       # parts by number
         self.under_way = {}
         self.most = 0
         self.requests = 0
@@ -109,6 +112,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if parts[1] == "-" and "held" in self.query:
             b = bucket_of(parts[2])
             self.reply(200, ("%d %d" % (b.held, b.hanging)).encode())
+            return None
+        if parts[1] == "-" and "uploads" in self.query:
+            self.reply(200, str(len(bucket_of(parts[2]).uploads)).encode())
             return None
         if parts[1] == "-":
             b = bucket_of(parts[2])
@@ -223,6 +229,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         b = self.begin()
         if b is None:
             return
+        if "uploadId" in self.query:
+            self.put_part()
+            return
         if b.name == "lacking" and (self.headers.get("If-Match") or self.headers.get("If-None-Match")):
             self.error(501, "NotImplemented")
             return
@@ -248,9 +257,39 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.error(412, "PreconditionFailed")
 
+    def put_part(self):
+        parts = self.bucket.uploads.get(self.query["uploadId"])
+        if parts is None:
+            self.error(404, "NoSuchUpload")
+            return
+        parts[int(self.query["partNumber"])] = self.data
+        self.reply(200, ETag=etag(self.data))
+
+    def do_POST(self):
+        b = self.begin()
+        if b is None:
+            return
+        if "uploads" in self.query:
+            with b.lock:
+                upload = "upload-%d" % b.requests
+                b.uploads[upload] = {}
+            self.reply(200, ("<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>" % upload).encode())
+            return
+        parts = b.uploads.pop(self.query.get("uploadId"), None)
+        if parts is None:
+            self.error(404, "NoSuchUpload")
+            return
+        data = b"".join(parts[n] for n in sorted(parts))
+        b.objects[self.key] = (data, time.time())
+        self.reply(200, ("<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>" % escape(etag(data))).encode())
+
     def do_DELETE(self):
         b = self.begin()
         if b is None:
+            return
+        if "uploadId" in self.query:
+            b.uploads.pop(self.query["uploadId"], None)
+            self.reply(204)
             return
         if b.name == "nodelete":
             self.error(403, "AccessDenied")

@@ -36,6 +36,7 @@ sub curl
 	return $out;
 }
 sub rule { curl('-X', 'PUT', '--data-binary', $_[0], "http://127.0.0.1:$port/-/sound"); }
+sub uploads { return curl("http://127.0.0.1:$port/-/sound?uploads"); }
 sub held { return split / /, curl("http://127.0.0.1:$port/-/sound?held"); }
 
 # The statement that waits, by the requests that are not answered.  A state has
@@ -85,6 +86,36 @@ for my $state (@states)
 	my ($held) = held();
 	cmp_ok($held, '>', 0, "... it did wait there");
 	rule('');
+}
+
+# An upload in parts, of a superfile of 66 MB that nothing compresses: what was begun is taken back.
+{
+	my $n = $ENV{STBL_LONG} ? 1000 : 6;
+	sql($node, "CREATE TABLE source (i int, v bytea);
+		INSERT INTO source SELECT i, (SELECT string_agg(decode(md5(i || '-' || j), 'hex'), NULL) FROM generate_series(1, 65536) j) FROM generate_series(1, 66) i;
+		CREATE FOREIGN TABLE parts (i int, v bytea) SERVER store OPTIONS (path 'parts');
+		INSERT INTO parts SELECT 0, v FROM source");
+	my $digest = 'SELECT count(*), sum(length(v)), md5(string_agg(md5(v), NULL ORDER BY v)) FROM';
+	is(sql($node, "$digest parts"), sql($node, "$digest source"), 'an upload in parts');
+	is(uploads(), 0, '... which is ended');
+	rule('hang PUT partNumber');
+	my $once = "INSERT INTO parts SELECT * FROM source;\n";
+	my (undef, $out, $err) = sql_err($node, "SET client_min_messages = error; SET supertable.retry_deadline = '100s'; SET supertable.http_timeout = '50s'; SET statement_timeout = '2s';
+		" . ($once x 3) . "SET statement_timeout = 0; SELECT 'own', * FROM own(); SET statement_timeout = '2s';\n\\timing on\n" . ($once x $n)
+		. "\\timing off\nSET statement_timeout = 0; SELECT 'own', * FROM own()", go_on => 1);
+	my @cancelled = $err =~ /57014/g;
+	is(scalar @cancelled, $n + 3, 'L34: PUT of a part: each is cancelled') or diag(substr($err, 0, 600));
+	my @ms = sort { $a <=> $b } grep { $_ >= 2000 } map { /^Time: ([\d.]+) ms/ ? $1 : () } split /\n/, $out;
+	my $late = $ms[ int(@ms * 0.95) - 1 ];
+	cmp_ok($late, '<', 2500, sprintf('... within 0.5 s (the slowest %.0f ms)', $ms[-1]));
+	my @own = $out =~ /^own\|(\d+)\|(\d+)/mg;
+	cmp_ok($own[2], '<=', $own[0] + 16, "L33: ... and no descriptor is left ($own[0], then $own[2])");
+	cmp_ok($own[3] - $own[1], '<', 8192, '... and no memory: ' . ($own[3] - $own[1]) . " kB after $n");
+	cmp_ok((held())[0], '>=', $n, '... they did wait there');
+	for (1 .. 100) { last if uploads() == 0; usleep(20_000); }
+	is(uploads(), 0, 'L33: ... and no upload is left behind');
+	rule('');
+	is(sql($node, 'SELECT count(*) FROM parts'), 66, '... and no row');
 }
 
 # The other two ways, once or often.

@@ -34,6 +34,7 @@ typedef struct Probe
 {
 	StblStore  *store;
 	char		prefix[96];
+	bool		none_won;		/* the race looked at last */
 	bool		is_silent;		/* the store did not answer a request: none is sent any more */
 	int			n;
 	StblRequest reqs[MAX_REQUESTS]; /* those in flight or looked at */
@@ -69,7 +70,7 @@ begin(Probe *p, StblOp op, const char *key, const char *data, const char *etag)
 	req->key = key;
 	req->data = data;
 	req->data_len = data ? strlen(data) : 0;
-	req->etag = etag;
+	req->etag = etag != NULL ? stbl_store_condition(p->store, etag) : NULL;
 	req->deadline_us = stbl_now_us() + (int64) stbl_http_timeout_ms * 1000;
 	return req;
 }
@@ -211,6 +212,7 @@ has_one_winner(Probe *p, StblProbeRow *row, StblOp op, Round *round, const StblR
 		}
 		else if (is_failure(&racers[i]))
 			loser = &racers[i];
+	p->none_won = n_won == 0;
 	if (n_won == 0)
 		failed(p, row, psprintf("none of %d concurrent %s succeeded", N_RACERS, what), loser);
 	else if (n_won > 1)
@@ -335,7 +337,17 @@ probe_cas(Probe *p, StblProbeRow *row)
 	if (!make_objects(p, row, rounds))
 		return;
 	if (!race(p, row, STBL_OP_PUT_MATCH, rounds))
-		return;
+	{
+		bool		was_bare = p->store->has_bare_etags;
+
+		/* some stores know an etag again only without the quotes they tell it with */
+		p->store->has_bare_etags = !was_bare;
+		if (!p->none_won || !race(p, row, STBL_OP_PUT_MATCH, rounds))
+		{
+			p->store->has_bare_etags = was_bare;
+			return;
+		}
+	}
 	take_back_all(p);
 	for (int i = 0; i < N_ROUNDS; i++)
 		rounds[i].put = send(p, STBL_OP_PUT_MATCH, rounds[i].key, "stale", rounds[i].etag);

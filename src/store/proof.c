@@ -8,7 +8,8 @@
  *
  *		supertable_stores/<SHA-256 of scheme and canonical url>
  *
- * holding the url, its time that of the probe.  It is kept in a file because
+ * holding the url, and whether conditions take etags without their quotes; its
+ * time is that of the probe.  It is kept in a file because
  * shared memory goes with each crash of a backend, and not on the storage
  * because an object there says nothing of the gateway it is read through, and
  * would be copied to another store with all others.  So the first write on a
@@ -53,15 +54,40 @@ proof_path(const StblStore *base)
 	return psprintf("%s/" PROOF_DIR "/%s", DataDir, hash);
 }
 
+static char *
+proof_text(const StblStore *base)
+{
+	return psprintf("%s\n%s", base->canonical, base->has_bare_etags ? "etags without quotes\n" : "");
+}
+
+/* Whether the file says that the store has passed; then it tells of its etags too. */
 static bool
-was_proven(const StblStore *base)
+was_proven(StblStore *base)
 {
 	char	   *path = proof_path(base);
 	struct stat st;
 	time_t		now = time(NULL);
+	char		text[4096];
+	ssize_t		len = 0;
+	int			fd;
 
 	/* a time to come is that of a clock that was wrong */
-	return stat(path, &st) == 0 && st.st_mtime <= now + 60 && st.st_mtime > now - PROOF_LIFE_S;
+	if (stat(path, &st) != 0 || st.st_mtime > now + 60 || st.st_mtime <= now - PROOF_LIFE_S)
+		return false;
+	fd = OpenTransientFile(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	len = read(fd, text, sizeof(text) - 1);
+	CloseTransientFile(fd);
+	text[Max(len, 0)] = '\0';
+	for (int bare = 0; bare < 2; bare++)
+	{
+		base->has_bare_etags = bare;
+		if (strcmp(text, proof_text(base)) == 0)
+			return true;
+	}
+	base->has_bare_etags = false;
+	return false;
 }
 
 /* What cannot be kept is found out again. */
@@ -69,7 +95,7 @@ static void
 keep_proof(const StblStore *base)
 {
 	char	   *path = proof_path(base);
-	char	   *text = psprintf("%s\n", base->canonical);
+	char	   *text = proof_text(base);
 	int			fd;
 
 	(void) MakePGDirectory(psprintf("%s/" PROOF_DIR, DataDir));

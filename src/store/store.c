@@ -379,7 +379,7 @@ new_call(StblStore *store, StblOp op, const char *key, const void *data, size_t 
 	call->pub.req.key = key;
 	call->pub.req.data = data;
 	call->pub.req.data_len = len;
-	call->pub.req.etag = etag;
+	call->pub.req.etag = etag != NULL ? stbl_store_condition(store->base, etag) : NULL;
 	call->pub.req.offset = offset;
 	call->pub.req.length = length;
 	call->pub.req.list_delimiter = delimiter;
@@ -388,6 +388,16 @@ new_call(StblStore *store, StblOp op, const char *key, const void *data, size_t 
 	call->deadline_us = deadline_us ? deadline_us : stbl_now_us() + (int64) stbl_retry_deadline_ms * 1000;
 	call->pause_us = PAUSE_MIN_US;
 	return call;
+}
+
+const char *
+stbl_store_condition(const StblStore *base, const char *etag)
+{
+	size_t		len = strlen(etag);
+
+	if (!base->has_bare_etags || len < 2 || etag[0] != '"' || etag[len - 1] != '"')
+		return etag;
+	return pnstrdup(etag + 1, len - 2);
 }
 
 static StblCall *

@@ -24,6 +24,7 @@ struct StblStore
 	StblStoreCounters counters;
 	StblStatSlot *slot;			/* of a view */
 	int64_t		clock_us;		/* newest time an answer has told */
+	bool		has_bare_etags; /* of a base: its conditions take an etag only without the quotes it is told with */
 	StblProof	proof;
 	StblProbeRow failed;		/* proof FAILED: why */
 	bool		probed;
@@ -35,6 +36,9 @@ extern const StblStoreDriver *stbl_store_driver(const char *url);
 
 /* proof.c: what a probe has found. */
 extern void stbl_proof_note(StblStore *base, const StblProbeRow *rows);
+
+/* store.c: an etag as the conditions of a base want to have it; palloc'd, or what was given. */
+extern const char *stbl_store_condition(const StblStore *base, const char *etag);
 
 /* stat.c */
 extern StblStatSlot *stbl_stat_slot(const char *root);

@@ -17,6 +17,7 @@ Prints its port.  Ends with its standard input.
 	busy		each request is answered 503
 	flaky		the first 30 requests are
 	lacking		conditional writes are not implemented
+	bare		If-Match takes an etag only without its quotes
 
 GET /-/BUCKET tells "requests puts objects most": how many requests came, how
 many of them were PUTs, the keys that are there outside of the probe's folder,
@@ -222,7 +223,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wanted and b.name != "nomatch":
             if found is None:
                 return b.name == "upsert"
-            return etag(found[0]) == wanted
+            return (etag(found[0]).strip('"') if b.name == "bare" else etag(found[0])) == wanted
         return True
 
     def do_PUT(self):

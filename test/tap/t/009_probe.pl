@@ -60,6 +60,21 @@ my $puts = (seen('sound'))[1];
 sql($node, "INSERT INTO sound VALUES (3, 'three')");
 cmp_ok((seen('sound'))[1] - $puts, '>', 100, 'a day later it is tried again');
 
+# one that tells etags with quotes, and knows them again only without
+store('bare');
+sql($node, "INSERT INTO bare SELECT i, 'x' FROM generate_series(1, 10) i");
+my ($passed) = grep { read_file($_) =~ m{s3://bare} } glob $node->data_dir . '/supertable_stores/*';
+like(read_file($passed), qr/\netags without quotes\n$/, 'etags without quotes are learnt by the probe, and kept with what it found');
+for my $how ('in a session that looks at the file', 'in another', 'after the probe by hand')
+{
+	sql($node, q{SELECT supertable_storage_probe('bare')}) if $how =~ /hand/;
+	sql($node, "SELECT 1; BEGIN; INSERT INTO bare VALUES (11, 'y'); UPDATE bare SET v = v || 'y' WHERE i <= 3; COMMIT");
+}
+is(sql($node, 'SELECT count(*), count(*) FILTER (WHERE v = $$xyyy$$) FROM bare'), '13|3', '... so that documents are replaced');
+is(sql($node, q{SELECT count(*) FROM supertable_wal('bare') WHERE state <> 'COMPLETE'}), 0, '... each to its end');
+is(sql($node, q{SELECT bool_and(ok) FROM supertable_storage_probe('bare')}), 't', '... and the store is as good as others');
+unlike(read_file($proofs[0]), qr/quotes/, '... of which that is not said');
+
 # those that break a rule
 my @broken = ([ 'racecreate', qr/create-only: \d+ of 16 concurrent creates/ ], [ 'racematch', qr/etag-CAS: \d+ of 16 concurrent replacements/ ],
 	[ 'nocreate', qr/create-only: 16 of 16/ ], [ 'nomatch', qr/etag-CAS: 16 of 16/ ],

@@ -3,9 +3,10 @@
 # root; what it needs more it installs, what it makes it removes.
 #
 #	--long             the exhaustive variants too
-#	--all-stores       a second S3 server too, which is built first (minutes)
+#	--all-stores       more S3 servers: Versity, which is built first (minutes),
+#	                   and Ceph's, with Debian's packages
 #	--only STEP        this step alone (may be given again): build, rooms, unit,
-#	                   regress, s3, versity, azure, gcs, isolation, tap, interop, readme, fuzz
+#	                   regress, s3, versity, ceph, azure, gcs, isolation, tap, interop, readme, fuzz
 #	--assert-server    against PostgreSQL built with assertions from Debian's source
 #	--discard-caches   the regression and isolation tests, on such a server, with
 #	                   debug_discard_caches = 1
@@ -16,13 +17,13 @@ src=$PWD
 only=""
 assert_server=""
 discard=""
-second=""
+others=""
 export STBL_LONG=""
 while [ $# -gt 0 ]; do
 	case $1 in
 		--long) STBL_LONG=1 ;;
-		--all-stores) second=versity ;;
-		--only) only="$only ${2:-}"; [ "${2:-}" != versity ] || second=versity; shift ;;
+		--all-stores) others="versity ceph" ;;
+		--only) only="$only ${2:-}"; case ${2:-} in versity | ceph) case $others in *"$2"*) ;; *) others="$others $2" ;; esac ;; esac; shift ;;
 		--assert-server) assert_server=1 ;;
 		--discard-caches) assert_server=1; discard=1; only=" build regress isolation" ;;
 		*) echo "unknown option $1" >&2; exit 2 ;;
@@ -40,6 +41,7 @@ store_pid=""
 cleanup() {
 	cd /
 	[ -z "$store_pid" ] || kill -9 "$store_pid"
+	[ ! -e "$work/ceph/others" ] || xargs kill -9 < "$work/ceph/others"
 	for f in $made; do rm -rf "$f"; done
 	rm -rf "$work"
 }
@@ -230,6 +232,19 @@ step_versity() {
 	end_s3_server "$dir"
 }
 
+# Another, which tells etags with quotes and knows them again only without.
+step_ceph() {
+	local dir=$work/ceph secret endpoint
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ceph-mon ceph-osd radosgw > /dev/null || { note 1 "Ceph is installed"; return; }
+	s3_server ceph-server.sh "$dir" || return
+	tap conformance_ceph bash "$src/test/conformance/run.sh" --only "s3://lake/conformance/suite endpoint=$endpoint access_key_id=check-key secret_access_key=$secret etags=bare"
+	store_sql ceph "$secret" "url 's3://lake/sql', endpoint '$endpoint'" "access_key_id 'check-key', secret_access_key '$secret'"
+	tap_s3 003_storm ceph_storm "$dir" STBL_S3_KILL="'$dir/again'"
+	end_s3_server "$dir"
+	xargs kill -9 < "$dir/others"
+	rm "$dir/others"
+}
+
 # The same on Azurite, with TLS: by the account's key, then by a shared access signature.
 step_azure() {
 	local dir=$work/azure key sas endpoint at
@@ -294,5 +309,5 @@ step_fuzz() { tap fuzz bash "$src/test/fuzz/run.sh" 10; }
 
 step_readme() { tap readme bash "$src/test/readme.sh"; }
 
-for s in build rooms unit regress s3 $second azure gcs isolation tap interop readme fuzz; do step $s; done
+for s in build rooms unit regress s3 $others azure gcs isolation tap interop readme fuzz; do step $s; done
 finish

@@ -2,7 +2,7 @@
  * What every driver must do, whatever its store: one suite, run on a place
  * that is empty or may be written into.  Prints TAP.
  *
- *	conformance URL [option=value ...] [large=BYTES] [upload=BYTES] [rounds=N] [listed=N] [backslash=off]
+ *	conformance URL [option=value ...] [large=BYTES] [upload=BYTES] [rounds=N] [listed=N] [backslash=off] [etags=bare]
  *
  * and what a network driver makes of a store that misbehaves (faultserver.py):
  *
@@ -41,6 +41,7 @@ static size_t upload = ((size_t) 72 << 20) + 12345;
 static int	rounds = 3;
 static int	listed = N_LISTED;
 static int	no_backslash = 0;
+static bool bare_etags = false; /* conditions take them without their quotes */
 static char base[64];			/* all keys begin with it */
 
 bool
@@ -140,6 +141,18 @@ insist(void *s, StblRequest *req)
 	}
 }
 
+/* An etag as the store wants to have it, until the next one. */
+static const char *
+condition(const char *etag)
+{
+	static char bare[128];
+
+	if (!bare_etags || etag == NULL || etag[0] != '"')
+		return etag;
+	snprintf(bare, sizeof(bare), "%.*s", (int) strlen(etag) - 2, etag + 1);
+	return bare;
+}
+
 static StblRequest last;		/* what was answered, without body and entries */
 
 static StblStatus
@@ -150,7 +163,7 @@ do_write(void *s, StblOp op, const char *key, const void *data, size_t len, cons
 	prepare(&req, op, key);
 	req.data = data;
 	req.data_len = len;
-	req.etag = etag;
+	req.etag = condition(etag);
 	insist(s, &req);
 	last = req;
 	d->release(s, &req);
@@ -650,7 +663,7 @@ race(StblOp op, const char *key, const char *etag, int round)
 				prepare(&req, op, key);
 				req.data = text;
 				req.data_len = strlen(text);
-				req.etag = etag;
+				req.etag = condition(etag);
 				run(s, &req);
 				if (req.status != STBL_ST_TRANSIENT)
 					break;
@@ -1055,6 +1068,8 @@ main(int argc, char **argv)
 			rounds = atoi(eq + 1);
 		else if (strcmp(argv[i], "listed") == 0 && atoi(eq + 1) <= N_LISTED)
 			listed = atoi(eq + 1);
+		else if (strcmp(argv[i], "etags") == 0)
+			bare_etags = strcmp(eq + 1, "bare") == 0;
 		else if (strcmp(argv[i], "backslash") == 0)
 			no_backslash = strcmp(eq + 1, "off") == 0;
 		else

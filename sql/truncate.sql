@@ -36,6 +36,7 @@ SELECT * FROM tr ORDER BY id;
 COMMIT;
 SELECT * FROM tr ORDER BY id;
 SELECT op_kind, n_targets, n_new_rows FROM supertable_wal('tr') ORDER BY wal_id DESC LIMIT 1;
+SELECT operation, wal_id IS NOT NULL AS two_phase, n_rows_added, n_rows_deleted FROM supertable_history('tr') ORDER BY version;
 -- only rows of the transaction itself: nothing is left to commit
 BEGIN;
 INSERT INTO tr2 VALUES (1, 'x');

@@ -149,7 +149,9 @@ static bool
 parse_applied(StblMem *mem, const StblJson *json, StblGuard *guard, StblError *err)
 {
 	const StblJson *ids = stbl_json_get(json, "not_found");
+	const StblJson *truncated = stbl_json_get(json, "truncated");
 
+	guard->was_truncate = truncated != NULL && truncated->type == STBL_JSON_BOOL && truncated->boolean;
 	guard->has_counts = stbl_json_get_int(json, "added", &guard->n_added) &&
 		stbl_json_get_int(json, "deleted", &guard->n_deleted);
 	if (ids == NULL)
@@ -238,6 +240,8 @@ stbl_guard_write(StblMem *mem, const StblGuard *guard)
 	}
 	else
 	{
+		if (guard->was_truncate)
+			stbl_buf_puts(&out, ",\"truncated\":true");
 		if (guard->has_counts)
 			stbl_buf_printf(&out, ",\"added\":%lld,\"deleted\":%lld", (long long) guard->n_added, (long long) guard->n_deleted);
 		for (int i = 0; i < guard->n_not_found; i++)

@@ -56,7 +56,8 @@ typedef struct StblGuard
 	int			n_targets;
 	StblTarget *targets;
 	char	   *reason;			/* ABORTED */
-	bool		has_counts;		/* APPLIED: rows added and deleted, for the history */
+	bool		was_truncate;	/* APPLIED, for the history; so below */
+	bool		has_counts;		/* rows added and deleted */
 	int64_t		n_added;
 	int64_t		n_deleted;
 	int			n_not_found;	/* APPLIED, sorted */

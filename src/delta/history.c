@@ -99,9 +99,9 @@ count_removes(History *h, const StblActions *actions, StblHistoryRow *row)
 	}
 }
 
-/* The APPLIED entry of an id in this version; false: decided without a document. */
+/* The entry of an id that this version sets; false: decided without a document. */
 static bool
-find_applied(const StblActions *actions, const char *id, StblGuard *guard)
+find_entry(const StblActions *actions, const char *id, StblGuard *guard)
 {
 	StblError	err;
 
@@ -138,12 +138,33 @@ operation_of(int64 n_added, int64 n_deleted)
 	return "WRITE";
 }
 
+/* Those that a sweep was told to give up have changed nothing, but somebody will ask. */
+static void
+show_aborted(History *h, const StblActions *actions, const StblHistoryRow *row)
+{
+	for (int i = 0; i < actions->n_domains; i++)
+	{
+		StblHistoryRow one = *row;
+		StblGuard	guard;
+		char	   *id = pstrdup(actions->domains[i].domain);
+
+		if (strncmp(id, STBL_GUARD_PREFIX, strlen(STBL_GUARD_PREFIX)) != 0)
+			continue;
+		one.wal_id = id + strlen(STBL_GUARD_PREFIX);
+		one.n_added = one.n_deleted = 0;
+		if (find_entry(actions, one.wal_id, &guard) && guard.state == STBL_GUARD_ABORTED)
+			h->visit(&one, h->arg);
+	}
+}
+
 static void
 show(History *h, const StblActions *actions, StblHistoryRow *row)
 {
 	const StblCommitInfo *info = &actions->commit_info;
 
 	row->operation = info->operation;
+	if (actions->has_commit_info && info->operation != NULL && strcmp(info->operation, "ABORT") == 0)
+		show_aborted(h, actions, row);
 	if (info->n_decides == 0 && !only_prepares(actions))
 		h->visit(row, h->arg);
 	for (int i = 0; i < info->n_decides; i++)
@@ -151,7 +172,7 @@ show(History *h, const StblActions *actions, StblHistoryRow *row)
 		StblHistoryRow one = *row;
 		StblGuard	guard;
 
-		if (find_applied(actions, info->decides[i], &guard))
+		if (find_entry(actions, info->decides[i], &guard))
 		{
 			one.wal_id = info->decides[i];
 			if (guard.has_counts)
@@ -161,7 +182,7 @@ show(History *h, const StblActions *actions, StblHistoryRow *row)
 			}
 			else if (info->n_decides > 1)
 				one.n_added = one.n_deleted = -1;
-			one.operation = (char *) operation_of(one.n_added, one.n_deleted);
+			one.operation = guard.was_truncate ? (char *) "TRUNCATE" : (char *) operation_of(one.n_added, one.n_deleted);
 		}
 		h->visit(&one, h->arg);
 	}

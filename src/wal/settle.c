@@ -374,7 +374,10 @@ describe(StblVersion *v, Work *w)
 		applied.n_added += doc->superfiles[i].n_rows -
 			(doc->superfiles[i].has_dead ? doc->superfiles[i].dead.cardinality : 0);
 	for (int i = 0; i < doc->n_targets; i++)
+	{
 		applied.n_deleted += doc->targets[i].n_rows;
+		applied.was_truncate |= doc->targets[i].whole;
+	}
 	stbl_version_domain(v, stbl_guard_domain(doc->wal_id), stbl_guard_write(stbl_version_mem(v), &applied));
 	w->stage = STAGE_DESCRIBED;
 }

@@ -111,6 +111,7 @@ test_forms(void)
 	   guard.targets[0].tombstones.cardinality == 6 && guard.coordinator.database_oid == 4294967295, "PREPARED is understood");
 	OK(comes_back(prepared), "PREPARED comes back byte for byte");
 	OK(comes_back("{\"state\":\"APPLIED\"}"), "so does APPLIED");
+	OK(comes_back("{\"state\":\"APPLIED\",\"truncated\":true,\"added\":0,\"deleted\":4}"), "that of a TRUNCATE says so");
 	OK(comes_back("{\"state\":\"ABORTED\",\"reason\":\"in_doubt => 'abort'\"}"), "and ABORTED");
 	OK(ok && strcmp(stbl_coordinator_text(&pool, &guard.coordinator), "c1/4294967295/w-1") == 0, "a coordinator's text");
 	pool_reset();

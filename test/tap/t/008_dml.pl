@@ -103,5 +103,22 @@ usleep(300_000);
 like($err, qr/40001.*could not add columns.*not decided yet.*supertable_recover/s, 'a schema change meets an undecided one of another cluster');
 is(sql($node, "INSERT INTO away_n VALUES (31, 'data'); UPDATE away_n SET v = 'data' WHERE id = 1; SELECT count(*) FROM away_n"), '11', '... and data does not');
 is(sql($node, 'SELECT id, v FROM elsewhere ORDER BY id'), "12|mine\n13|mine", 'what came later is there');
+is(sql($node, "SELECT operation, n_rows_added, n_rows_deleted FROM supertable_history('elsewhere') WHERE wal_id IS NOT NULL AND n_rows_deleted > 1"), 'TRUNCATE|0|10',
+	'... and the history has the TRUNCATE');
+
+# the other way: it is given up, whoever comes for it later
+($coordinator) = sql($node, "SELECT coordinator FROM supertable_wal('away') WHERE state <> 'COMPLETE'");
+my $doubtful = sql($node, "SELECT wal_id FROM supertable_wal('away') WHERE state <> 'COMPLETE'");
+($rc, $out, $err) = sql_err($node, "SELECT supertable_recover('away', in_doubt => 'abort', coordinator => 'another/1/x')");
+is(sql($node, "SELECT count(*) FROM supertable_wal('away') WHERE state <> 'COMPLETE'"), '1', 'what is said of another coordinator changes nothing');
+is(sql($node, "SELECT n_rolled_back, n_in_doubt FROM supertable_recover('away', in_doubt => 'abort', coordinator => '$coordinator')"), '1|0', 'a person decides that it was not committed');
+is(sql($node, "SELECT wal_id, operation, n_rows_added, n_rows_deleted FROM supertable_history('away') WHERE operation = 'ABORT'"), "$doubtful|ABORT|0|0", '... which the history tells');
+is(sql($node, "SELECT count(*), count(*) FILTER (WHERE v = 'data') FROM away_n"), '11|2', '... nothing of it is there');
+is(sql($node, "SET client_min_messages = warning; INSERT INTO away VALUES (30, 'x', NULL); SELECT count(*) FROM away"), '12', '... and nothing waits for it any more');
+$node->append_conf('postgresql.conf', "supertable.cluster_id = 'third'");
+$node->reload;
+usleep(300_000);
+is(sql($node, "SELECT n_full_pipeline_completed + n_tombstone_only_completed FROM supertable_recover('away')"), '0', 'its owner, back again, does not bring it back');
+is(sql($node, 'SELECT count(*) FROM away_n'), '12', '... though it may have a witness');
 
 done_testing();

@@ -60,6 +60,7 @@ typedef struct StblSnapshot
 			   *last;
 	int			refcount;
 	int64_t		checkpoint_version; /* newest checkpoint known, -1 */
+	bool		laid_over;		/* not as published: has what is owed, too (publish.h) */
 	bool		dropped;		/* its storage was dropped: domain supertable.dropped */
 	int64_t		anew_version;	/* version that began the log anew after that, -1 */
 

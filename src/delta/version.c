@@ -216,6 +216,17 @@ stbl_dv_place(StblMem *mem, const roaring_bitmap_t *bitmap, StblBuf *file, const
 	stbl_buf_free(&buf);
 }
 
+static void
+place_inline(StblVersion *v, StblChange *c)
+{
+	StblBuf		buf;
+
+	stbl_buf_init(&buf, v->mem);
+	stbl_dv_encode(c->bitmap, &buf);
+	stbl_dv_make_inline(v->mem, buf.data, buf.len, roaring_bitmap_get_cardinality(c->bitmap), &c->dv);
+	stbl_buf_free(&buf);
+}
+
 /*
  * Gives each changed superfile its new vector.  A durable vector is a subset
  * of the union (published tombstones only grow), so equal counts mean equal
@@ -257,6 +268,11 @@ place_vectors(StblVersion *v)
 				c->dv = *dv;
 				c->placed = true;
 			}
+		}
+		if (!c->placed && v->all_inline)
+		{
+			place_inline(v, c);
+			c->placed = true;
 		}
 		if (!c->placed)
 		{

@@ -1,4 +1,4 @@
-/* Shared by version.c and publish.c only. */
+/* Shared by version.c, publish.c and lay_over.c only. */
 #ifndef STBL_VERSION_INT_H
 #define STBL_VERSION_INT_H
 
@@ -35,6 +35,7 @@ struct StblVersion
 	StblSchema	columns;		/* added to the base's schema */
 	char	   *table_id;
 	bool		drop;			/* removes every superfile and restates what a log begins with */
+	bool		all_inline;		/* vectors of any size: nothing is stored */
 	char		dv_uuid[37];	/* of the vector file, if one is needed */
 	StblBuf		dv_file;
 };

@@ -518,6 +518,27 @@ describe_superfiles(StblTxnTable *tt, StblMem *mem, bool with_hash)
 		doc->new_row_count = -1;
 }
 
+/*
+ * A superfile of which rows are deleted.  It is not live yet where a statement
+ * was shown what another transaction had committed, but not published.
+ */
+static StblFile *
+live_file(StblTxnTable *tt, const StblTxnFile *f)
+{
+	StblFile   *file = stbl_snapshot_file(tt->table->current, f->path);
+	StblConflict conflict = {STBL_CONFLICT_GONE};
+
+	if (file != NULL)
+		return file;
+	stbl_settle_await_owners(tt->table);
+	(void) stbl_settle_owed(tt->table, false, false, 0);
+	look(tt);
+	file = stbl_snapshot_file(tt->table->current, f->path);
+	if (file == NULL)
+		stbl_txn_throw_conflict(tt, f->path, &conflict);
+	return file;
+}
+
 /* The vectors as they are to be published, made on the newest snapshot. */
 static void
 describe_targets(StblTxnTable *tt, StblMem *mem)
@@ -544,13 +565,7 @@ describe_targets(StblTxnTable *tt, StblMem *mem)
 		if (f->is_own || f->last_mark < 0 || stbl_txn_file_truncated(tt, f))
 			continue;
 		memset(out, 0, sizeof(*out));
-		file = stbl_snapshot_file(tt->table->current, f->path);
-		if (file == NULL)
-		{
-			StblConflict conflict = {STBL_CONFLICT_GONE};
-
-			stbl_txn_throw_conflict(tt, f->path, &conflict);
-		}
+		file = live_file(tt, f);
 		before = stbl_file_tombstones(tt->table, file);
 		both = before ? roaring_bitmap_or(before, f->deleted) : roaring_bitmap_copy(f->deleted);
 		if (both == NULL)

@@ -448,7 +448,7 @@ stbl_txn_throw_conflict(StblTxnTable *tt, const char *path, const StblConflict *
 static void
 check_marks(StblTxnTable *tt, StblSnapshot *snapshot)
 {
-	if (tt->checked_version == snapshot->version)
+	if (tt->checked_version == snapshot->version && !snapshot->laid_over)
 		return;
 	stbl_txn_check_truncation(tt, snapshot);
 	if (tt->n_marks == 0)
@@ -472,7 +472,7 @@ check_marks(StblTxnTable *tt, StblSnapshot *snapshot)
 		if (conflict.kind != STBL_CONFLICT_NONE)
 			stbl_txn_throw_conflict(tt, f->path, &conflict);
 	}
-	tt->checked_version = snapshot->version;
+	tt->checked_version = snapshot->laid_over ? -1 : snapshot->version;
 }
 
 /* The statement's memory goes; the record may have gone before it. */
@@ -504,8 +504,14 @@ stbl_txn_newest(StblTxnTable *tt)
 	tt->looked = false;
 	if (IsolationUsesXactSnapshot() && tt->first_snapshot != NULL)
 		return tt->first_snapshot;
-	snapshot = looked ? tt->table->current : stbl_snapshot_refresh(tt->table, 0);
-	stbl_txn_check_table_id(tt, snapshot);
+	if (!looked)
+		(void) stbl_snapshot_refresh(tt->table, 0);
+	if (tt->laid_over != NULL)
+		stbl_snapshot_unpin(tt->laid_over);
+	tt->laid_over = NULL;
+	tt->laid_over = stbl_settle_laid_over(tt->table, 0);
+	stbl_txn_check_table_id(tt, tt->table->current);
+	snapshot = tt->laid_over != NULL ? tt->laid_over : tt->table->current;
 	if (IsolationUsesXactSnapshot())
 		tt->first_snapshot = stbl_snapshot_pin(snapshot);
 	check_marks(tt, snapshot);

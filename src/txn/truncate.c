@@ -62,8 +62,16 @@ stbl_txn_truncate(StblTxnTable *tt)
 	StblSnapshot *snapshot;
 	StblTruncation *t;
 
+	/* A TRUNCATE names the version it empties: one that is published. */
+	stbl_settle_await_owners(tt->table);
 	stbl_txn_publish_owed(tt);
 	snapshot = stbl_txn_newest(tt);
+	if (snapshot->laid_over)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not truncate table \"%s\"", tt->table->root),
+				 errdetail("A transaction that has committed is not published yet."),
+				 errhint("Retry the transaction.")));
 	(void) stbl_txn_statement(tt, false);
 	if (snapshot->n_files == 0 && tt->next_seq == 0)
 		return snapshot;		/* no rows, no change */

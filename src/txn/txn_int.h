@@ -130,6 +130,7 @@ struct StblTxnTable
 	bool		looked;			/* table->current is the newest, for the snapshot taken next */
 	int64		checked_version;	/* marks were checked against this version */
 	StblSnapshot *first_snapshot;	/* REPEATABLE READ and up: pinned */
+	StblSnapshot *laid_over;	/* what the last statement was shown instead of table->current: pinned; or NULL */
 	List	   *statements;
 
 	int			n_files;

@@ -91,6 +91,19 @@ extern void stbl_settle_rollback(StblTable *table, StblSettle *settles, int n, b
 extern bool stbl_settle_owed(StblTable *table, bool delete_witnesses, bool looked, int64_t deadline_us);
 
 /*
+ * What a statement is to see of the table (guarantee G11): table->current,
+ * which was the newest version when the statement began, or that with what
+ * PostgreSQL has committed for the active snapshot, and storage does not have
+ * yet, laid over it.  That one is pinned and returned; else NULL.  Publishes
+ * nothing; may bring table->current further.  What cannot be laid over is a
+ * WARNING.
+ */
+extern StblSnapshot *stbl_settle_laid_over(StblTable *table, int64_t deadline_us);
+
+/* Waits until the owners of what is committed have tried to publish it. */
+extern void stbl_settle_await_owners(StblTable *table);
+
+/*
  * A PREPARED met by a writer: if its coordinator is ours and its owner's lock
  * free, it is settled by the witness, commit or rollback, and true returned:
  * refresh and try again.  Otherwise false.

@@ -11,6 +11,7 @@
 #include "catalog/pg_collation.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -121,33 +122,83 @@ compare_ids(const void *a, const void *b)
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
+typedef struct IdList
+{
+	int			n;
+	int			cap;
+	char	  **ids;
+} IdList;
+
+/* The wal_id of a row, if it is of this root (NULL: of any). */
+static void
+list_row(IdList *list, Relation rel, HeapTuple tuple, const char *root)
+{
+	bool		isnull;
+	char	   *row_root = TextDatumGetCString(heap_getattr(tuple, ANUM_ROOT, RelationGetDescr(rel), &isnull));
+
+	if (root == NULL || strcmp(row_root, root) == 0)
+	{
+		if (list->n == list->cap)
+		{
+			list->cap = Max(16, list->cap * 2);
+			list->ids = list->ids == NULL ? palloc(sizeof(char *) * list->cap) :
+				repalloc(list->ids, sizeof(char *) * list->cap);
+		}
+		list->ids[list->n++] = TextDatumGetCString(heap_getattr(tuple, ANUM_WAL_ID, RelationGetDescr(rel), &isnull));
+	}
+	pfree(row_root);
+}
+
+static char **
+sorted_ids(IdList *list, int *n)
+{
+	*n = list->n;
+	if (list->n > 0)
+		qsort(list->ids, list->n, sizeof(char *), compare_ids);
+	return list->ids;
+}
+
 char	  **
 stbl_witness_list(const char *root, int *n)
 {
 	Relation	rel = table_open(stbl_internal_table("witness"), AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf, 0, NULL);
 	HeapTuple	tuple;
-	int			cap = 16;
-	char	  **ids = palloc(sizeof(char *) * cap);
+	IdList		list = {0};
 	bool		pushed = push_snapshot();	/* a root may be toasted */
 
-	*n = 0;
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		bool		isnull;
-		char	   *row_root = TextDatumGetCString(heap_getattr(tuple, ANUM_ROOT, RelationGetDescr(rel), &isnull));
-
-		if (root != NULL && strcmp(row_root, root) != 0)
-			continue;
-		if (*n == cap)
-			ids = repalloc(ids, sizeof(char *) * (cap *= 2));
-		ids[(*n)++] = TextDatumGetCString(heap_getattr(tuple, ANUM_WAL_ID, RelationGetDescr(rel), &isnull));
-	}
+		list_row(&list, rel, tuple, root);
 	systable_endscan(scan);
 	pop_snapshot(pushed);
 	table_close(rel, AccessShareLock);
-	qsort(ids, *n, sizeof(char *), compare_ids);
-	return ids;
+	return sorted_ids(&list, n);
+}
+
+/* The snapshot is not given to the scan, which would take predicate locks for it. */
+char	  **
+stbl_witness_shown(const char *root, int *n)
+{
+	Relation	rel = table_open(stbl_internal_table("witness"), AccessShareLock);
+	Snapshot	snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot();
+	TableScanDesc scan = table_beginscan(rel, SnapshotAny, 0, NULL);
+	HeapTuple	tuple;
+	IdList		list = {0};
+
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Buffer		buffer = ((HeapScanDesc) scan)->rs_cbuf;
+		bool		shown;
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		shown = HeapTupleSatisfiesVisibility(tuple, snapshot, buffer);
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		if (shown)
+			list_row(&list, rel, tuple, root);
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return sorted_ids(&list, n);
 }
 
 StblWitnessPlace *

@@ -33,6 +33,12 @@ extern bool stbl_witness_exists(const char *wal_id);
 /* wal_ids witnessed for a root (NULL: all), sorted; palloc'd array of palloc'd strings. */
 extern char **stbl_witness_list(const char *root, int *n);
 
+/*
+ * The same of a root for a reader: those whose transaction the active
+ * snapshot shows, whatever became of the row since.  Outside SSI.
+ */
+extern char **stbl_witness_shown(const char *root, int *n);
+
 /* The servers and roots of all witness rows, each pair once; server InvalidOid: of any. */
 typedef struct StblWitnessPlace
 {

@@ -4,7 +4,7 @@
 # before it, or after it; its answer is lost; or the PUT lands after its
 # sender's death, when another has recovered already.  Then another backend
 # recovers, and what the tables hold is compared with what the client was
-# told.  Covers G1-G3, L1, L5, L7, L39, L61.
+# told.  Covers G1-G3, G11, L1, L5, L7, L39, L61.
 #
 # On a directory all of them are tried.  On an S3 server a sample is: of each
 # protocol (one-phase, two-phase, sweep, gc) each kind of operation on each kind
@@ -127,11 +127,16 @@ sub scenario
 		$problem->('the backend did not die') if $action =~ /kill/ && $told ne 'died';
 		$problem->('the outcome was not told') if $told =~ /40003/;
 		my $recover = sub { sql($node, $fill->("SELECT supertable_recover('T'), supertable_recover('U'); " . ($s{then} // ''))) };
+		my @allowed = $told eq 'ok' ? ($s{after}) : $told =~ /^error/ ? ($s{before}) : ($s{before}, $s{after});
+		@allowed = ($s{before}) if $s{told};
+
+		# G11: one statement sees all of a transaction at once, or nothing.
+		my $at_once = $s{always} ? '' : $state->();
+		$problem->("at once the state is $at_once, allowed: @allowed") unless $s{always} || grep { $_ eq $at_once } @allowed;
 		select(undef, undef, undef, $s{lease}) if $s{lease};	# the dead sweep's leases
 		$recover->();
 		my $now = $state->();
-		my @allowed = $told eq 'ok' ? ($s{after}) : $told =~ /^error/ ? ($s{before}) : ($s{before}, $s{after});
-		@allowed = ($s{before}) if $s{told};
+		$problem->("recovery changed $at_once to $now") unless $s{always} || $s{one_phase} || $now eq $at_once;
 		@allowed = ($s{after}) if $s{always};
 		$problem->("state is $now, allowed: @allowed") unless grep { $_ eq $now } @allowed;
 		if ($action =~ /late/)

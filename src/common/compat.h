@@ -3,7 +3,7 @@
  * only, after "postgres.h"; no other file of ours asks for PG_VERSION_NUM.
  *
  * The macros name functions of headers that their users include themselves:
- * optimizer/pathnode.h, executor/executor.h, utils/acl.h.
+ * optimizer/pathnode.h, executor/executor.h, storage/proc.h, utils/acl.h.
  */
 #ifndef STBL_COMPAT_H
 #define STBL_COMPAT_H
@@ -39,6 +39,13 @@ stbl_wait_event(uint32 *event, const char *name)
 	return PG_WAIT_EXTENSION;
 #endif
 }
+
+/* The running transaction's number in this session; with storage/proc.h. */
+#if PG_VERSION_NUM >= 170000
+#define STBL_LOCAL_XID (MyProc->vxid.lxid)
+#else
+#define STBL_LOCAL_XID (MyProc->lxid)
+#endif
 
 /*
  * 17 added the restrictions a pushed-down join was built from, 18 the count

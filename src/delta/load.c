@@ -49,8 +49,10 @@
 #include <inttypes.h>
 
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/memutils.h"
 
+#include "common/compat.h"
 #include "common/pgmem.h"
 #include "delta/log.h"
 #include "delta/snapshot_int.h"
@@ -757,6 +759,12 @@ stbl_snapshot_refresh(StblTable *table, int64_t deadline_us)
 	MemoryContext cxt = AllocSetContextCreate(caller, "supertable refresh", ALLOCSET_DEFAULT_SIZES);
 	StblMoment	start = stbl_moment(table->store);
 
+	table->n_looks++;
+	if (table->looked_in != STBL_LOCAL_XID)
+	{
+		table->looked_in = STBL_LOCAL_XID;
+		table->version_before = table->current != NULL ? table->current->version : -1;
+	}
 	/* Without this a caller that goes on after the error would keep the requests in flight. */
 	PG_TRY();
 	{

@@ -70,14 +70,6 @@ typedef struct StblPublish
  */
 extern StblPublished stbl_publish(StblPublish *publish);
 
-/*
- * The snapshot that would follow table->current if what build describes were
- * published: nothing is, and the table's own snapshot stays.  Pinned; NULL
- * where build describes nothing.  Vectors that are not stored are inline in
- * it, whatever their size.
- */
-extern StblSnapshot *stbl_snapshot_laid_over(StblTable *table, StblBuildFn build, void *arg);
-
 /* ---- inside a build function ---- */
 
 extern StblTable *stbl_version_table(StblVersion *v);

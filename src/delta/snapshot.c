@@ -201,6 +201,7 @@ snapshot_new(void)
 	s->checkpoint_version = -1;
 	s->anew_version = -1;
 	s->refcount = 1;
+	s->is_published = true;
 	s->files = stbl_strtab_new("supertable files", sizeof(StblFileEntry), cxt);
 	s->domains = stbl_strtab_new("supertable domains", sizeof(StblDomainEntry), cxt);
 	s->txns = stbl_strtab_new("supertable txns", sizeof(StblTxnEntry), cxt);

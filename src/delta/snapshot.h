@@ -60,7 +60,7 @@ typedef struct StblSnapshot
 			   *last;
 	int			refcount;
 	int64_t		checkpoint_version; /* newest checkpoint known, -1 */
-	bool		laid_over;		/* not as published: has what is owed, too (publish.h) */
+	bool		is_published;	/* it is what the log says; else made for a statement (shown.h) */
 	bool		dropped;		/* its storage was dropped: domain supertable.dropped */
 	int64_t		anew_version;	/* version that began the log anew after that, -1 */
 
@@ -107,6 +107,9 @@ struct StblTable
 	int64_t		newest_modified_us;
 	bool		is_busy;		/* the last look found new versions */
 	bool		lists_otherwise;	/* its listing shows other times than its answers */
+	uint64_t	n_looks;		/* how often the newest version has been looked for */
+	uint32_t	looked_in;		/* the transaction (local id) that did last */
+	int64_t		version_before; /* current's when that one first did, -1: none */
 	StblMoment	looked;			/* when current's version was the newest for certain */
 	StblVersionVisitor visitor;	/* or NULL; reset by who set it */
 	void	   *visitor_arg;

@@ -1,4 +1,4 @@
-/* Shared by version.c, publish.c and lay_over.c only. */
+/* Shared by version.c, publish.c and shown.c only. */
 #ifndef STBL_VERSION_INT_H
 #define STBL_VERSION_INT_H
 

@@ -145,7 +145,8 @@ schema_snapshot(StblModify *m, EState *estate, CmdType operation, bool alone)
 	}
 	if (snapshot == NULL)
 	{
-		snapshot = stbl_txn_snapshot(m->tt, estate, estate->es_query_cxt);
+		snapshot = operation == CMD_INSERT ? stbl_txn_schema_snapshot(m->tt, estate, estate->es_query_cxt) :
+			stbl_txn_snapshot(m->tt, estate, estate->es_query_cxt);
 		stbl_check_writer_protocol(m->table, snapshot);
 	}
 	return snapshot;

@@ -448,7 +448,7 @@ stbl_txn_throw_conflict(StblTxnTable *tt, const char *path, const StblConflict *
 static void
 check_marks(StblTxnTable *tt, StblSnapshot *snapshot)
 {
-	if (tt->checked_version == snapshot->version && !snapshot->laid_over)
+	if (snapshot->is_published && tt->checked_version == snapshot->version)
 		return;
 	stbl_txn_check_truncation(tt, snapshot);
 	if (tt->n_marks == 0)
@@ -472,7 +472,7 @@ check_marks(StblTxnTable *tt, StblSnapshot *snapshot)
 		if (conflict.kind != STBL_CONFLICT_NONE)
 			stbl_txn_throw_conflict(tt, f->path, &conflict);
 	}
-	tt->checked_version = snapshot->laid_over ? -1 : snapshot->version;
+	tt->checked_version = snapshot->is_published ? snapshot->version : -1;
 }
 
 /* The statement's memory goes; the record may have gone before it. */
@@ -483,7 +483,10 @@ forget_statement(void *arg)
 
 	if (st->generation != generation)
 		return;
-	stbl_snapshot_unpin(st->snapshot);
+	if (st->newest != NULL)
+		stbl_snapshot_unpin(st->newest);
+	if (st->shown != NULL)
+		stbl_snapshot_unpin(st->shown);
 	st->tt->statements = list_delete_ptr(st->tt->statements, st);
 }
 
@@ -494,11 +497,10 @@ stbl_txn_may_begin_anew(StblTxnTable *tt)
 		tt->table->dropped_ok = true;
 }
 
-/* What a statement that begins now reads; not pinned. */
+/* The newest version, or what a transaction with one snapshot has read first; not pinned. */
 StblSnapshot *
 stbl_txn_newest(StblTxnTable *tt)
 {
-	StblSnapshot *snapshot;
 	bool		looked = tt->looked && tt->table->current != NULL;
 
 	tt->looked = false;
@@ -506,23 +508,14 @@ stbl_txn_newest(StblTxnTable *tt)
 		return tt->first_snapshot;
 	if (!looked)
 		(void) stbl_snapshot_refresh(tt->table, 0);
-	if (tt->laid_over != NULL)
-		stbl_snapshot_unpin(tt->laid_over);
-	tt->laid_over = NULL;
-	tt->laid_over = stbl_settle_laid_over(tt->table, 0);
 	stbl_txn_check_table_id(tt, tt->table->current);
-	snapshot = tt->laid_over != NULL ? tt->laid_over : tt->table->current;
-	if (IsolationUsesXactSnapshot())
-		tt->first_snapshot = stbl_snapshot_pin(snapshot);
-	check_marks(tt, snapshot);
-	return snapshot;
+	return tt->table->current;
 }
 
-StblSnapshot *
-stbl_txn_snapshot(StblTxnTable *tt, void *statement, MemoryContext cxt)
+static StblStatement *
+find_statement(StblTxnTable *tt, void *statement, MemoryContext cxt)
 {
 	StblStatement *st;
-	StblSnapshot *snapshot;
 	MemoryContext old;
 	ListCell   *lc;
 
@@ -530,12 +523,8 @@ stbl_txn_snapshot(StblTxnTable *tt, void *statement, MemoryContext cxt)
 	{
 		st = lfirst(lc);
 		if (st->id == statement)
-		{
-			tt->looked = false;
-			return st->snapshot;
-		}
+			return st;
 	}
-	snapshot = stbl_txn_newest(tt);
 	st = MemoryContextAllocZero(cxt, sizeof(StblStatement));
 	st->tt = tt;
 	st->generation = generation;
@@ -543,9 +532,53 @@ stbl_txn_snapshot(StblTxnTable *tt, void *statement, MemoryContext cxt)
 	old = MemoryContextSwitchTo(tt->cxt);
 	tt->statements = lappend(tt->statements, st);
 	MemoryContextSwitchTo(old);
-	st->snapshot = stbl_snapshot_pin(snapshot);
 	st->callback.func = forget_statement;
 	st->callback.arg = st;
 	MemoryContextRegisterResetCallback(cxt, &st->callback);
-	return st->snapshot;
+	return st;
+}
+
+StblSnapshot *
+stbl_txn_schema_snapshot(StblTxnTable *tt, void *statement, MemoryContext cxt)
+{
+	StblStatement *st = find_statement(tt, statement, cxt);
+
+	if (st->shown != NULL || IsolationUsesXactSnapshot())
+		return stbl_txn_snapshot(tt, statement, cxt);
+	if (st->newest == NULL)
+	{
+		StblSnapshot *newest = stbl_txn_newest(tt);
+
+		/* A row of ours may be in what is published by and by. */
+		if (!tt->has_unpublished)
+			check_marks(tt, newest);
+		st->newest = stbl_snapshot_pin(newest);
+	}
+	return st->newest;
+}
+
+StblSnapshot *
+stbl_txn_snapshot(StblTxnTable *tt, void *statement, MemoryContext cxt)
+{
+	StblStatement *st = find_statement(tt, statement, cxt);
+
+	if (st->shown == NULL && IsolationUsesXactSnapshot() && tt->first_snapshot != NULL)
+		st->shown = stbl_snapshot_pin(tt->first_snapshot);
+	if (st->shown != NULL)
+	{
+		tt->looked = false;
+		return st->shown;
+	}
+	/* This very statement may have looked already. */
+	tt->looked = tt->looked || (st->newest != NULL && st->newest == tt->table->current);
+	(void) stbl_txn_newest(tt);
+	st->shown = stbl_settle_shown(tt->table, 0);
+	stbl_txn_check_table_id(tt, tt->table->current);
+	if (st->shown == NULL)
+		st->shown = stbl_snapshot_pin(tt->table->current);
+	tt->has_unpublished |= !st->shown->is_published;
+	check_marks(tt, st->shown);
+	if (IsolationUsesXactSnapshot())
+		tt->first_snapshot = stbl_snapshot_pin(st->shown);
+	return st->shown;
 }

@@ -66,12 +66,14 @@ stbl_txn_truncate(StblTxnTable *tt)
 	stbl_settle_await_owners(tt->table);
 	stbl_txn_publish_owed(tt);
 	snapshot = stbl_txn_newest(tt);
-	if (snapshot->laid_over)
+	if (!snapshot->is_published)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not truncate table \"%s\"", tt->table->root),
 				 errdetail("A transaction that has committed is not published yet."),
 				 errhint("Retry the transaction.")));
+	if (IsolationUsesXactSnapshot() && tt->first_snapshot == NULL)
+		tt->first_snapshot = stbl_snapshot_pin(snapshot);
 	(void) stbl_txn_statement(tt, false);
 	if (snapshot->n_files == 0 && tt->next_seq == 0)
 		return snapshot;		/* no rows, no change */

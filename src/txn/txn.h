@@ -34,11 +34,15 @@ extern StblTable *stbl_txn_storage(StblTxnTable *tt);
 /*
  * The snapshot a statement reads, told apart by its executor state: newest at
  * the first call of a READ COMMITTED statement, the transaction's first
- * otherwise.  Pinned until cxt, the statement's memory, is deleted.  Throws
- * 40001 when a row this transaction changed was changed by another in the
- * meantime, or the table was created anew.
+ * otherwise, and of this database's transactions just those that PostgreSQL's
+ * snapshot has (wal/shown.c).  Pinned until cxt, the statement's memory, is
+ * deleted.  Throws 40001 when a row this transaction changed was changed by
+ * another in the meantime, or the table was created anew.
  */
 extern StblSnapshot *stbl_txn_snapshot(StblTxnTable *tt, void *statement, struct MemoryContextData *cxt);
+
+/* The same for a statement that reads no rows, but the schema: it does not matter which of them are seen. */
+extern StblSnapshot *stbl_txn_schema_snapshot(StblTxnTable *tt, void *statement, struct MemoryContextData *cxt);
 
 /*
  * Publishes what a crash left owed by this database on the table: before a

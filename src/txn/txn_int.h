@@ -114,7 +114,8 @@ typedef struct StblStatement
 	StblTxnTable *tt;
 	uint64		generation;		/* of the record tt belongs to */
 	void	   *id;
-	StblSnapshot *snapshot;
+	StblSnapshot *newest;		/* a version that was the newest since it began */
+	StblSnapshot *shown;		/* what its scans see; NULL: not asked for yet */
 	MemoryContextCallback callback;
 } StblStatement;
 
@@ -127,10 +128,10 @@ struct StblTxnTable
 	MemoryContext cxt;
 	char	   *table_id;		/* metaData.id met first; NULL: no table yet, or unverified */
 	bool		unverified;		/* rows are added under a cached snapshot (cached.c) */
+	bool		has_unpublished;	/* a statement was shown what no version is just like */
 	bool		looked;			/* table->current is the newest, for the snapshot taken next */
 	int64		checked_version;	/* marks were checked against this version */
 	StblSnapshot *first_snapshot;	/* REPEATABLE READ and up: pinned */
-	StblSnapshot *laid_over;	/* what the last statement was shown instead of table->current: pinned; or NULL */
 	List	   *statements;
 
 	int			n_files;

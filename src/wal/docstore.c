@@ -65,6 +65,7 @@ typedef struct SeenEntry
 {
 	SeenKey		key;
 	bool		rolled_back;
+	uint64		n_looks;		/* the table's when it was first seen */
 } SeenEntry;
 
 static HTAB *seen = NULL;
@@ -82,6 +83,7 @@ stbl_note_complete(const StblTable *table, const StblStateDoc *doc)
 {
 	SeenEntry  *entry;
 	SeenKey		key;
+	bool		found;
 
 	if (doc->state != STBL_COMPLETE)
 		return;
@@ -102,19 +104,34 @@ stbl_note_complete(const StblTable *table, const StblStateDoc *doc)
 		seen = hash_create("supertable complete mutations", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 	make_key(table, doc->wal_id, &key);
-	entry = hash_search(seen, &key, HASH_ENTER, NULL);
+	entry = hash_search(seen, &key, HASH_ENTER, &found);
+	if (!found)
+		entry->n_looks = table->n_looks;
 	entry->rolled_back = doc->outcome == STBL_OUTCOME_ROLLED_BACK;
+}
+
+static SeenEntry *
+find_seen(const StblTable *table, const char *wal_id)
+{
+	SeenKey		key;
+
+	make_key(table, wal_id, &key);
+	return seen != NULL ? hash_search(seen, &key, HASH_FIND, NULL) : NULL;
+}
+
+bool
+stbl_seen_before(const StblTable *table, const char *wal_id)
+{
+	SeenEntry  *entry = find_seen(table, wal_id);
+
+	return entry != NULL && !entry->rolled_back && entry->n_looks < table->n_looks;
 }
 
 StblSeen
 stbl_seen(const StblTable *table, const char *wal_id)
 {
-	SeenEntry  *entry = NULL;
-	SeenKey		key;
+	SeenEntry  *entry = find_seen(table, wal_id);
 
-	make_key(table, wal_id, &key);
-	if (seen != NULL)
-		entry = hash_search(seen, &key, HASH_FIND, NULL);
 	if (entry == NULL)
 		return STBL_SEEN_NOT;
 	return entry->rolled_back ? STBL_SEEN_ROLLED_BACK : STBL_SEEN_COMMITTED;

@@ -1,7 +1,6 @@
 /*
  * What a writer does before its own work: owed mutations of this database,
- * undecided ones in its way, markers of finished ones; and what a reader does
- * about owed ones.
+ * undecided ones in its way, markers of finished ones.
  */
 #include "postgres.h"
 
@@ -9,7 +8,7 @@
 #include "utils/memutils.h"
 
 #include "common/pgmem.h"
-#include "wal/describe.h"
+#include "wal/wal_int.h"
 #include "wal/witness.h"
 
 #define MAX_DELETIONS 100
@@ -63,19 +62,26 @@ publish_owed(StblTable *table, const char **ids, int n, int64 deadline_us, const
 	return n_served;
 }
 
+bool
+stbl_guard_applied(const StblSnapshot *snapshot, const char *wal_id)
+{
+	StblGuard	guard;
+
+	return stbl_guard_find(snapshot, wal_id, stbl_mem_in(CurrentMemoryContext), &guard) &&
+		guard.state == STBL_GUARD_APPLIED;
+}
+
 /* Those that the snapshot has not applied, of the first n; the others go to the end. */
 static int
 not_applied(StblTable *table, const char **ids, int n)
 {
-	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
 	int			k = 0;
 
 	for (int i = 0; i < n; i++)
 	{
 		const char *id = ids[i];
-		StblGuard	guard;
 
-		if (table->current != NULL && stbl_guard_find(table->current, id, mem, &guard) && guard.state == STBL_GUARD_APPLIED)
+		if (table->current != NULL && stbl_guard_applied(table->current, id))
 			continue;
 		ids[i] = ids[k];
 		ids[k++] = id;
@@ -150,117 +156,6 @@ stbl_settle_await_owners(StblTable *table)
 			(void) stbl_owner_lock(ids[i], false);
 			stbl_owner_unlock(ids[i]);
 		}
-}
-
-/* ---- readers ---- */
-
-/* Whether a document that was read, or is not there, says that its mutation has come to its end. */
-static bool
-has_ended(StblTable *table, const char *wal_id, StblStatus status, const StblDoc *doc)
-{
-	if (status == STBL_ST_NOT_FOUND)
-		return stbl_snapshot_domain(table->current, stbl_guard_domain(wal_id)) == NULL;
-	return status == STBL_ST_OK && doc->doc.state == STBL_COMPLETE;
-}
-
-/*
- * Reads the documents of those that the snapshot has not applied, until none
- * of them has ended since the snapshot was read: one that has is in the next.
- * The others are returned.
- */
-static StblSettle *
-read_open(StblTable *table, const char **ids, int *n, int64 deadline_us)
-{
-	StblMem    *mem = stbl_mem_in(CurrentMemoryContext);
-	StblDoc    *docs = palloc(sizeof(StblDoc) * *n);
-	StblStatus *status = palloc(sizeof(StblStatus) * *n);
-	StblError  *errs = palloc(sizeof(StblError) * *n);
-	StblSettle *open = palloc0(sizeof(StblSettle) * *n);
-
-	while ((*n = not_applied(table, ids, *n)) > 0)
-	{
-		int			k = 0;
-
-		stbl_docs_read(table, mem, ids, *n, docs, status, errs, deadline_us);
-		for (int i = 0; i < *n; i++)
-			if (!has_ended(table, ids[i], status[i], &docs[i]))
-				ids[k++] = ids[i];
-		if (k == *n)
-			break;
-		(void) stbl_snapshot_refresh(table, deadline_us);
-		*n = k;
-	}
-	for (int i = 0; i < *n; i++)
-	{
-		open[i].doc = &docs[i];
-		strlcpy(docs[i].doc.wal_id, ids[i], sizeof(docs[i].doc.wal_id));
-		if (status[i] == STBL_ST_FAILED)
-			open[i].err = errs[i];
-	}
-	return open;
-}
-
-static StblSnapshot *
-lay_over(StblTable *table, StblSettle *open, int n, int64 deadline_us)
-{
-	StblDescribe describe;
-	StblSnapshot *laid;
-
-	memset(&describe, 0, sizeof(describe));
-	describe.table = table;
-	describe.cxt = CurrentMemoryContext;
-	describe.works = palloc0(sizeof(StblWork) * n);
-	describe.n = n;
-	describe.lay_over = true;
-	describe.first_base = -2;
-	describe.deadline_us = deadline_us;
-	for (int i = 0; i < n; i++)
-	{
-		describe.works[i].settle = &open[i];
-		describe.works[i].read_at = table->current->version;
-		if (open[i].err.kind != STBL_ERR_NONE)
-			describe.works[i].stage = STBL_STAGE_FAILED;
-	}
-	laid = stbl_snapshot_laid_over(table, stbl_describe, &describe);
-	for (int i = 0; i < n; i++)
-		if (describe.works[i].stage == STBL_STAGE_FAILED)
-			ereport(WARNING,
-					(errmsg("mutation %s of table \"%s\" is committed, but cannot be shown", open[i].doc->doc.wal_id, table->root),
-					 errdetail("%s", open[i].err.message),
-					 errhint("See supertable_wal().")));
-	return laid;
-}
-
-StblSnapshot *
-stbl_settle_laid_over(StblTable *table, int64 deadline_us)
-{
-	MemoryContext outer = CurrentMemoryContext;
-	MemoryContext cxt;
-	StblSnapshot *laid = NULL;
-	const char **ids;
-	char	  **shown;
-	int			n_shown;
-	int			n = 0;
-
-	if (!stbl_snapshot_exists(table->current))
-		return NULL;
-	cxt = AllocSetContextCreate(outer, "supertable owed", ALLOCSET_SMALL_SIZES);
-	MemoryContextSwitchTo(cxt);
-	shown = stbl_witness_shown(table->root, &n_shown);
-	ids = palloc(sizeof(char *) * (n_shown + 1));
-	for (int i = 0; i < n_shown; i++)
-		if (stbl_seen(table, shown[i]) == STBL_SEEN_NOT)
-			ids[n++] = shown[i];
-	if (n > 0)
-	{
-		StblSettle *open = read_open(table, ids, &n, deadline_us);
-
-		if (n > 0)
-			laid = lay_over(table, open, n, deadline_us);
-	}
-	MemoryContextSwitchTo(outer);
-	MemoryContextDelete(cxt);
-	return laid;
 }
 
 /* ---- witness rows and markers ---- */

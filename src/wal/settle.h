@@ -91,14 +91,13 @@ extern void stbl_settle_rollback(StblTable *table, StblSettle *settles, int n, b
 extern bool stbl_settle_owed(StblTable *table, bool delete_witnesses, bool looked, int64_t deadline_us);
 
 /*
- * What a statement is to see of the table (guarantee G11): table->current,
- * which was the newest version when the statement began, or that with what
- * PostgreSQL has committed for the active snapshot, and storage does not have
- * yet, laid over it.  That one is pinned and returned; else NULL.  Publishes
- * nothing; may bring table->current further.  What cannot be laid over is a
- * WARNING.
+ * What a statement is to see of the table (shown.c): NULL where that is
+ * table->current, which was the newest version when the statement began and
+ * may be brought further; else a snapshot of its own, pinned.  Publishes
+ * nothing.  Throws 40001 where it cannot be had any more; what is committed
+ * and cannot be read is a WARNING.
  */
-extern StblSnapshot *stbl_settle_laid_over(StblTable *table, int64_t deadline_us);
+extern StblSnapshot *stbl_settle_shown(StblTable *table, int64_t deadline_us);
 
 /* Waits until the owners of what is committed have tried to publish it. */
 extern void stbl_settle_await_owners(StblTable *table);

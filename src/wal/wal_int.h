@@ -19,6 +19,9 @@ extern char *stbl_guard_domain(const char *wal_id);
 /* A mutation's guard in a snapshot; false: none.  Throws on a broken one. */
 extern bool stbl_guard_find(const StblSnapshot *snapshot, const char *wal_id, StblMem *mem, StblGuard *guard);
 
+/* Whether a snapshot has the APPLIED of a mutation.  Throws on a broken entry. */
+extern bool stbl_guard_applied(const StblSnapshot *snapshot, const char *wal_id);
+
 /*
  * A PREPARED's targets in full, in CurrentMemoryContext: the superfiles of a
  * TRUNCATE, which it names by their version, and its own list.
@@ -34,6 +37,9 @@ typedef enum StblSeen
 } StblSeen;
 
 extern StblSeen stbl_seen(const StblTable *table, const char *wal_id);
+
+/* Whether it was seen COMPLETE, and committed, before table->current was looked for: it is in it. */
+extern bool stbl_seen_before(const StblTable *table, const char *wal_id);
 
 /* Remembers a document that was read, or has been written, as COMPLETE. */
 extern void stbl_note_complete(const StblTable *table, const StblStateDoc *doc);

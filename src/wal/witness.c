@@ -6,6 +6,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_collation.h"
@@ -13,6 +14,7 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lock.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -175,30 +177,44 @@ stbl_witness_list(const char *root, int *n)
 	return sorted_ids(&list, n);
 }
 
+/* A transaction that the snapshot takes for running, and that has committed. */
+static bool
+has_committed_since(HeapTuple tuple, Snapshot snapshot)
+{
+	TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+
+	return TransactionIdIsNormal(xmin) && !TransactionIdIsCurrentTransactionId(xmin) &&
+		XidInMVCCSnapshot(xmin, snapshot) && !TransactionIdIsInProgress(xmin) && TransactionIdDidCommit(xmin);
+}
+
 /* The snapshot is not given to the scan, which would take predicate locks for it. */
-char	  **
-stbl_witness_shown(const char *root, int *n)
+void
+stbl_witness_split(const char *root, StblWitnesses *out)
 {
 	Relation	rel = table_open(stbl_internal_table("witness"), AccessShareLock);
 	Snapshot	snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot();
 	TableScanDesc scan = table_beginscan(rel, SnapshotAny, 0, NULL);
 	HeapTuple	tuple;
-	IdList		list = {0};
+	IdList		shown = {0};
+	IdList		hidden = {0};
 
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
 		Buffer		buffer = ((HeapScanDesc) scan)->rs_cbuf;
-		bool		shown;
+		bool		is_shown;
 
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		shown = HeapTupleSatisfiesVisibility(tuple, snapshot, buffer);
+		is_shown = HeapTupleSatisfiesVisibility(tuple, snapshot, buffer);
 		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-		if (shown)
-			list_row(&list, rel, tuple, root);
+		if (is_shown)
+			list_row(&shown, rel, tuple, root);
+		else if (has_committed_since(tuple, snapshot))
+			list_row(&hidden, rel, tuple, root);
 	}
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return sorted_ids(&list, n);
+	out->shown = sorted_ids(&shown, &out->n_shown);
+	out->hidden = sorted_ids(&hidden, &out->n_hidden);
 }
 
 StblWitnessPlace *

@@ -34,10 +34,19 @@ extern bool stbl_witness_exists(const char *wal_id);
 extern char **stbl_witness_list(const char *root, int *n);
 
 /*
- * The same of a root for a reader: those whose transaction the active
- * snapshot shows, whatever became of the row since.  Outside SSI.
+ * The same of a root as the active snapshot has them: those whose transaction
+ * it shows, whatever became of the row since, and those whose transaction it
+ * does not show, though it has committed by now.  Outside SSI.
  */
-extern char **stbl_witness_shown(const char *root, int *n);
+typedef struct StblWitnesses
+{
+	int			n_shown;
+	int			n_hidden;
+	char	  **shown;			/* palloc'd */
+	char	  **hidden;
+} StblWitnesses;
+
+extern void stbl_witness_split(const char *root, StblWitnesses *out);
 
 /* The servers and roots of all witness rows, each pair once; server InvalidOid: of any. */
 typedef struct StblWitnessPlace

@@ -1,7 +1,7 @@
 # Eight backends, 40 seconds: random one- and two-phase transactions over a
 # heap table and supertables, TRUNCATE and rows that move out of a heap
 # partition among them, killed at random, the server stopped at once now and
-# then.  Covers G1-G6, L1, L2, L8, L14.
+# then.  Covers G1-G6, G11, L1, L2, L8, L14.
 #
 # On an S3 server one in fifty requests fails as well.  STBL_S3_KILL: a command
 # that ends the server at once and starts it again, on the same objects and
@@ -75,7 +75,16 @@ sub worker
 				$q = "SELECT 'GC', n_state_docs, n_superfiles, n_tombstones, n_log_versions FROM supertable_gc('" . ($no % 2 ? 'acc' : 'ledger') .
 				  "', grace => '1 second', retention => '10 seconds');";
 			}
-			elsif ($kind eq 'read') { $q = "SELECT 'READ', count(*), count(DISTINCT id) FROM acc; SELECT 'PILE', count(*) FROM pile;" }
+			elsif ($kind eq 'read')
+			{
+				$q = "SELECT 'READ', count(*), count(DISTINCT id) FROM acc; SELECT 'PILE', count(*) FROM pile;";
+				# G11: heap and supertables in one statement, or in one snapshot; in either order
+				my $sum = 'SELECT sum(bal) FROM';
+				$q .= rand(2) < 1 ? "SELECT 'SUM', ($sum acc) + ($sum hacc);" :
+				  "BEGIN ISOLATION LEVEL REPEATABLE READ\\; SELECT sum(bal) AS heap FROM hacc \\gset\nSELECT 'SUM', ($sum acc) + :heap\\; COMMIT;";
+				$q .= "SELECT 'HEIR', (SELECT no FROM pile) = coalesce((SELECT no FROM hpile a WHERE NOT EXISTS (SELECT FROM hpile b WHERE b.previous = a.no)), 0);";
+				$q .= "SELECT 'SIDES', count(*) - count(DISTINCT no) FROM side;";
+			}
 			elsif ($kind eq 'move')
 			{
 				# Moves all there is, whoever put it there, and leaves one for the next.  Core itself
@@ -155,7 +164,8 @@ wait_up($node, 'any');
 my %recovered;
 my @report = split /\|/, sql($node, 'SELECT sum(n_scanned), sum(n_full_pipeline_completed + n_tombstone_only_completed), sum(n_rolled_back), sum(n_quarantined + n_in_doubt + n_held_by_peer + n_cas_lost) FROM supertable_recover()');
 
-my (%acked, %begun, %failed, %count, @wrong_reads, @bad_conflicts);
+my (%acked, %begun, %failed, %count, @wrong_reads, @halves, @bad_conflicts);
+my $n_both = 0;
 my @gone = (0) x 4;
 for my $w (0 .. $workers - 1)
 {
@@ -171,6 +181,9 @@ for my $w (0 .. $workers - 1)
 			push @bad_conflicts, $_ if $3 eq '40001' && $1 !~ /fight|pile|move/ && !/undecided transaction|could not go on with table/;
 		}
 		elsif (/^PILE\|(\d+)/) { push @wrong_reads, $_ if $1 != 1 }
+		elsif (/^SUM\|(-?\d*)/) { $n_both++; push @halves, $_ if $1 ne $total }
+		elsif (/^HEIR\|(.*)/) { $n_both++; push @halves, $_ if $1 ne 't' }
+		elsif (/^SIDES\|(.*)/) { $n_both++; push @halves, $_ if $1 ne '0' }
 		elsif (/^GC\|(\d+)\|(\d+)\|(\d+)\|(\d+)/) { my @g = ($1, $2, $3, $4); $gone[$_] += $g[$_] for 0 .. 3 }
 		elsif (/^READ\|(\d+)\|(\d+)/) { push @wrong_reads, $_ if $1 != $n_rows || $2 != $n_rows }
 	}
@@ -192,6 +205,8 @@ cmp_ok($gone[1], '>', 0, '... and superfiles');
 
 is($report[3], '0', 'nothing is quarantined, in doubt, held or lost after recovery');
 is(scalar @wrong_reads, 0, 'G1: every read of one statement saw every row once') or diag($wrong_reads[0]);
+is(scalar @halves, 0, "G11: none of $n_both reads of heap and supertables saw a half of a transaction") or diag("@halves[0 .. ($#halves > 5 ? 5 : $#halves)]");
+cmp_ok($n_both, '>=', 100 / $share, '... of several');
 is(scalar @bad_conflicts, 0, 'G4, L8: transactions of disjoint rows get no 40001') or diag($bad_conflicts[0]);
 is(sql($node, 'SELECT (SELECT sum(bal) FROM acc) + (SELECT sum(bal) FROM hacc)'), $total, 'the sum over both tables is conserved');
 is(sql($node, 'SELECT count(*), count(DISTINCT id) FROM acc'), "$n_rows|$n_rows", 'every row is there once');

@@ -64,8 +64,9 @@ typedef struct SeenKey
 typedef struct SeenEntry
 {
 	SeenKey		key;
+	bool		complete;		/* else only published */
 	bool		rolled_back;
-	uint64		n_looks;		/* the table's when it was first seen */
+	uint64		n_looks;		/* the table's when it was seen COMPLETE; 0: it was seen in a version */
 } SeenEntry;
 
 static HTAB *seen = NULL;
@@ -78,15 +79,12 @@ make_key(const StblTable *table, const char *wal_id, SeenKey *key)
 	strlcpy(key->wal_id, wal_id, sizeof(key->wal_id));
 }
 
-void
-stbl_note_complete(const StblTable *table, const StblStateDoc *doc)
+static SeenEntry *
+enter_seen(const StblTable *table, const char *wal_id)
 {
 	SeenEntry  *entry;
 	SeenKey		key;
 	bool		found;
-
-	if (doc->state != STBL_COMPLETE)
-		return;
 
 	if (seen != NULL && hash_get_num_entries(seen) >= MAX_SEEN)
 	{
@@ -101,13 +99,34 @@ stbl_note_complete(const StblTable *table, const StblStateDoc *doc)
 		ctl.keysize = sizeof(SeenKey);
 		ctl.entrysize = sizeof(SeenEntry);
 		ctl.hcxt = TopMemoryContext;
-		seen = hash_create("supertable complete mutations", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		seen = hash_create("supertable mutations seen", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
-	make_key(table, doc->wal_id, &key);
+	make_key(table, wal_id, &key);
 	entry = hash_search(seen, &key, HASH_ENTER, &found);
 	if (!found)
+	{
+		entry->complete = entry->rolled_back = false;
 		entry->n_looks = table->n_looks;
+	}
+	return entry;
+}
+
+void
+stbl_note_complete(const StblTable *table, const StblStateDoc *doc)
+{
+	SeenEntry  *entry;
+
+	if (doc->state != STBL_COMPLETE)
+		return;
+	entry = enter_seen(table, doc->wal_id);
+	entry->complete = true;
 	entry->rolled_back = doc->outcome == STBL_OUTCOME_ROLLED_BACK;
+}
+
+void
+stbl_note_published(const StblTable *table, const char *wal_id)
+{
+	enter_seen(table, wal_id)->n_looks = 0;
 }
 
 static SeenEntry *
@@ -132,7 +151,7 @@ stbl_seen(const StblTable *table, const char *wal_id)
 {
 	SeenEntry  *entry = find_seen(table, wal_id);
 
-	if (entry == NULL)
+	if (entry == NULL || !entry->complete)
 		return STBL_SEEN_NOT;
 	return entry->rolled_back ? STBL_SEEN_ROLLED_BACK : STBL_SEEN_COMMITTED;
 }

@@ -150,9 +150,13 @@ place(StblTable *table, Mutations *ms, Mutations *before, int64 deadline_us)
 		Mutation   *m = &ms->of[i];
 		Mutation   *was = before != NULL ? mutation_find(before, m->wal_id) : NULL;
 
-		if (stbl_guard_applied(table->current, m->wal_id) || stbl_seen_before(table, m->wal_id) ||
-			(was != NULL && was->place == PLACE_IN_OR_LATER))
+		if (stbl_seen_before(table, m->wal_id) || (was != NULL && was->place == PLACE_IN_OR_LATER))
 			m->place = PLACE_IN;
+		else if (stbl_guard_applied(table->current, m->wal_id))
+		{
+			stbl_note_published(table, m->wal_id);
+			m->place = PLACE_IN;
+		}
 		else
 			ask[n++] = m;
 	}

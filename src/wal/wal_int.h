@@ -38,7 +38,13 @@ typedef enum StblSeen
 
 extern StblSeen stbl_seen(const StblTable *table, const char *wal_id);
 
-/* Whether it was seen COMPLETE, and committed, before table->current was looked for: it is in it. */
+/* Remembers a mutation whose APPLIED table->current has: all later ones contain it too. */
+extern void stbl_note_published(const StblTable *table, const char *wal_id);
+
+/*
+ * Whether table->current is known to contain it: noted so, or seen COMPLETE,
+ * and committed, before table->current was looked for.
+ */
 extern bool stbl_seen_before(const StblTable *table, const char *wal_id);
 
 /* Remembers a document that was read, or has been written, as COMPLETE. */

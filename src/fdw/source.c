@@ -82,7 +82,9 @@ stbl_source_new(Relation rel, Oid userid, EState *estate, Bitmapset *wanted,
 	s->rel = rel;
 	s->wanted = bms_copy(wanted);
 	s->tt = stbl_relation_txn(rel, userid);
-	s->table = stbl_txn_storage(s->tt);
+	/* by the credentials of this role, whoever else meets the table while we read */
+	s->reads = *stbl_txn_storage(s->tt);
+	s->table = &s->reads;
 	s->before = *stbl_store_counters(s->table->store);
 	s->curcid = estate->es_snapshot->curcid;
 	s->descriptions = descriptions;

@@ -48,7 +48,8 @@ typedef struct StblSource
 	int			row_group;
 	bool		all_pass;		/* known before anything was read: each row is live and passes */
 
-	StblTable  *table;
+	StblTable  *table;			/* &reads */
+	StblTable	reads;
 	StblSnapshot *snapshot;
 	int			n_columns;
 	StblSourceColumn *columns;

@@ -424,6 +424,7 @@ stbl_txn_ensure_document(StblTxnTable *tt)
 
 	if (tt->doc_sent)
 		return;
+	stbl_txn_use_store(tt);
 	ensure_table(tt);
 	take_wal_id(tt);
 	tt->doc = new_document(tt);
@@ -784,6 +785,7 @@ stbl_txn_precommit(bool one_phase_allowed)
 			stbl_rows_kill(tt, stbl_txn_truncation(tt)->seq);
 		if (stbl_txn_table_changed(tt) && has_net_changes(tt))
 		{
+			stbl_txn_use_store(tt);
 			tables = lappend(tables, tt);
 			cxt = tt->cxt;
 		}

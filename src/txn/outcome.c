@@ -107,8 +107,9 @@ stbl_txn_abort(void)
 		StblTxnTable *tt = lfirst(lc);
 		SettleArg	arg;
 		StblError	err;
-		bool		is_silent = stbl_store_is_awaited(tt->table->store);
+		bool		is_silent = stbl_store_is_awaited(tt->store);
 
+		stbl_txn_use_store(tt);
 		stbl_txn_cancel_uploads(tt);
 		if (!tt->doc_sent)
 			continue;

@@ -46,6 +46,20 @@ path_match(const void *a, const void *b, Size size)
 	return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
+void
+stbl_txn_note_store(StblTxnTable *tt)
+{
+	tt->store = tt->table->store;
+	tt->prefix = tt->table->prefix;
+}
+
+void
+stbl_txn_use_store(StblTxnTable *tt)
+{
+	tt->table->store = tt->store;
+	tt->table->prefix = tt->prefix;
+}
+
 StblTxnTable *
 stbl_txn_table(StblTable *table, Oid relid, Oid server_oid, Oid role_oid)
 {
@@ -67,6 +81,7 @@ stbl_txn_table(StblTable *table, Oid relid, Oid server_oid, Oid role_oid)
 	old = MemoryContextSwitchTo(cxt);
 	tt = palloc0(sizeof(StblTxnTable));
 	tt->table = table;
+	stbl_txn_note_store(tt);
 	tt->relid = relid;
 	tt->server_oid = server_oid;
 	tt->role_oid = role_oid;

@@ -122,6 +122,8 @@ typedef struct StblStatement
 struct StblTxnTable
 {
 	StblTable  *table;
+	StblStore  *store;			/* with the credentials of the role that changed it last; */
+	char	   *prefix;			/* and how keys begin there */
 	Oid			relid;
 	Oid			server_oid;
 	Oid			role_oid;
@@ -203,6 +205,8 @@ extern uint64 stbl_txn_truncated_rows(StblTxnTable *tt, CommandId curcid);
 /* recorder.c */
 extern StblSnapshot *stbl_txn_newest(StblTxnTable *tt);
 extern void stbl_txn_touch(StblTxnTable *tt);
+extern void stbl_txn_note_store(StblTxnTable *tt);	/* the one the table was just opened with is to be written by */
+extern void stbl_txn_use_store(StblTxnTable *tt);	/* before anything is sent: others may have opened it since */
 extern void stbl_txn_subabort(int nest_level);
 extern void stbl_txn_subcommit(int nest_level);
 extern void stbl_txn_forget(void);

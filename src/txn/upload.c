@@ -38,9 +38,11 @@ static StblCall *
 send_file(StblTxnTable *tt, StblTxnFile *f)
 {
 	MemoryContext old = MemoryContextSwitchTo(tt->cxt);
-	StblCall   *call = stbl_store_put_unique(tt->table->store, stbl_table_key(tt->table, f->path),
-											 stbl_rows_image(tt, f), f->size, 0);
+	StblCall   *call;
 
+	stbl_txn_use_store(tt);
+	call = stbl_store_put_unique(tt->table->store, stbl_table_key(tt->table, f->path),
+								 stbl_rows_image(tt, f), f->size, 0);
 	MemoryContextSwitchTo(old);
 	return call;
 }
@@ -94,7 +96,7 @@ stbl_txn_upload(StblTxnTable *tt, StblTxnFile *f)
 void
 stbl_txn_push_uploads(StblTxnTable *tt)
 {
-	stbl_store_poll(tt->table->store);
+	stbl_store_poll(tt->store);
 	while (tt->sent_files != NIL && stbl_call_is_done(((StblTxnFile *) linitial(tt->sent_files))->upload))
 		finish_oldest(tt);
 }

@@ -35,6 +35,7 @@ bool
 stbl_txn_statement(StblTxnTable *tt, bool simple)
 {
 	n_dml++;
+	stbl_txn_note_store(tt);
 	dml_is_simple = simple && n_dml == 1 && GetCurrentTransactionNestLevel() == 1 &&
 		!IsTransactionBlock() && (MyXactFlags & XACT_FLAGS_PIPELINING) == 0;
 	dml_statement = statement_count;

@@ -32,6 +32,9 @@ METHOD is one of HTTP's, or CAS for a PUT with If-Match.  GET /-/BUCKET?held
 tells "held now", how many such requests came since, and how many hang.
 
 GET /-/BUCKET?uploads tells how many uploads in parts were begun and not ended.
+
+GET /-/BUCKET?by=ID tells the requests signed with an access key since this was
+last asked, a line each: method and path.
 """
 import hashlib
 import http.server
@@ -54,6 +57,7 @@ class Bucket:
         self.objects = {}
         self.uploads = {}       # parts by number
         self.under_way = {}
+        self.signed = {}        # requests by access key
         self.most = 0
         self.requests = 0
         self.puts = 0
@@ -117,6 +121,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if parts[1] == "-" and "uploads" in self.query:
             self.reply(200, str(len(bucket_of(parts[2]).uploads)).encode())
             return None
+        if parts[1] == "-" and "by" in self.query:
+            self.reply(200, "\n".join(bucket_of(parts[2]).signed.pop(self.query["by"], [])).encode())
+            return None
         if parts[1] == "-":
             b = bucket_of(parts[2])
             keys = [k for k in b.objects if "_supertable_probe/" not in k]
@@ -127,6 +134,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             b.requests += 1
             b.puts += self.command == "PUT"
             n = b.requests
+            signer = re.search("Credential=([^/]+)/", self.headers.get("Authorization", ""))
+            b.signed.setdefault(signer.group(1) if signer else "", []).append("%s %s" % (self.command, url.path))
         if b.name == "busy" or (b.name == "flaky" and n <= 30):
             self.error(503, "SlowDown")
             return None

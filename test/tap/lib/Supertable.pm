@@ -9,12 +9,15 @@ use strict;
 use warnings;
 use Cwd qw(abs_path);
 use Exporter 'import';
+use FindBin;
+use IO::Handle;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep time);
 
 our @EXPORT = qw(new_node lake_of on_s3 sql sql_err wait_up write_file read_file doc_path
-	put_object copy_object list_objects land_late);
+	put_object copy_object list_objects land_late start_server stop_server curl);
 
 my $n = 0;
 
@@ -153,6 +156,28 @@ sub write_file
 }
 
 sub read_file { local $/; open(my $fh, '<', $_[0]) or die "$_[0]: $!"; return <$fh>; }
+
+# A server of test/conformance, which prints its ports (the first is returned
+# too) and ends with its standard input.
+sub start_server
+{
+	my ($script, @args) = @_;
+	my %s = (out => '');
+	$s{h} = IPC::Run::start([ 'python3', "$FindBin::Bin/../../conformance/$script", @args ], '<pipe', $s{in} = IO::Handle->new, '>', \$s{out});
+	for (1 .. 300) { $s{h}->pump_nb; last if $s{out} =~ /\n/; usleep(100_000); }
+	my ($port) = $s{out} =~ /^(\d+)/ or die "$script does not start";
+	return (\%s, $port);
+}
+sub stop_server { my ($s) = @_; close $s->{in}; eval { $s->{h}->finish }; return; }
+
+# What a server answers to curl.
+sub curl
+{
+	my (@args) = @_;
+	my ($out, $err) = ('', '');
+	IPC::Run::run([ 'curl', '-s', '-f', '--max-time', '10', @args ], '>', \$out, '2>', \$err) or die "curl @args: $err";
+	return $out;
+}
 
 sub doc_path { my ($node, $table, $id) = @_; return lake_of($node) . "/$table/_supertable/wal/mutations/$id.json"; }
 

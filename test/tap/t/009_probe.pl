@@ -4,18 +4,12 @@
 # L40 as well.
 use strict;
 use warnings;
-use FindBin;
-use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Supertable;
 use Test::More;
-use Time::HiRes qw(time usleep);
+use Time::HiRes qw(time);
 
-my $ports = '';
-my $weak = IPC::Run::start([ 'python3', "$FindBin::Bin/../../conformance/weakserver.py" ], '<pipe', \*WEAK_IN, '>', \$ports);
-for (1 .. 300) { $weak->pump_nb; last if $ports =~ /\d+\n/; usleep(100_000); }
-my ($port) = $ports =~ /^(\d+)/;
-ok($port, 'a store is started') or BAIL_OUT('no store');
+my ($weak, $port) = start_server('weakserver.py');
 
 my $node = new_node('probe', plain => 1);
 
@@ -30,8 +24,7 @@ sub store
 sub seen
 {
 	my ($bucket) = @_;
-	my ($out, $err) = ('', '');
-	IPC::Run::run([ 'curl', '-s', '-f', '--max-time', '10', "http://127.0.0.1:$port/-/$bucket" ], '>', \$out, '2>', \$err) or die "curl: $err";
+	my $out = curl("http://127.0.0.1:$port/-/$bucket");
 	return split / /, $out;
 }
 
@@ -139,6 +132,5 @@ store('busy');
 (undef, undef, $err) = sql_err($node, "SET supertable.retry_deadline = '1s'; INSERT INTO busy VALUES (1, 'one')");
 like($err, qr/ERROR:  58030/, 'a store that stays busy is an I/O error');
 
-close WEAK_IN;
-eval { $weak->finish };
+stop_server($weak);
 done_testing();

@@ -2,7 +2,6 @@
 # one that misbehaves on purpose (test/conformance/faultserver.py).
 use strict;
 use warnings;
-use FindBin;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Supertable;
@@ -10,11 +9,7 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 my $dir = PostgreSQL::Test::Utils::tempdir();
-my ($in, $ports) = ('', '');
-my $faults = IPC::Run::start([ 'python3', "$FindBin::Bin/../../conformance/faultserver.py", $dir ], '<pipe', \*FAULTS_IN, '>', \$ports);
-for (1 .. 300) { $faults->pump_nb; last if $ports =~ /\d+ \d+\n/; usleep(100_000); }
-my ($port) = $ports =~ /^(\d+) /;
-ok($port, 'a store that misbehaves is started');
+my ($faults, $port) = start_server('faultserver.py', $dir);
 
 my $node = new_node('s3', plain => 1, conf => "log_min_messages = debug5\nlog_statement = none\n");
 for my $bucket (qw(silent slow cut badxml error500 skew leak))
@@ -89,6 +84,5 @@ my $log = read_file($node->logfile);
 ok($log =~ /DEBUG/, 'the server logged at the highest level');
 ok($log !~ /thesecretkey|theaccesskey/, 'L35: no secret is in the log');
 
-close FAULTS_IN;
-eval { $faults->finish };
+stop_server($faults);
 done_testing();

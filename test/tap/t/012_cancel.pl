@@ -5,7 +5,6 @@
 # be told which requests not to answer.
 use strict;
 use warnings;
-use FindBin;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Supertable;
@@ -13,11 +12,7 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 my ($warm_up, $times) = $ENV{STBL_LONG} ? (300, 1000) : (10, 15);
-my $ports = '';
-my $weak = IPC::Run::start([ 'python3', "$FindBin::Bin/../../conformance/weakserver.py" ], '<pipe', \*WEAK_IN, '>', \$ports);
-for (1 .. 300) { $weak->pump_nb; last if $ports =~ /\d+\n/; usleep(100_000); }
-my ($port) = $ports =~ /^(\d+)/;
-ok($port, 'a store is started') or BAIL_OUT('no store');
+my ($weak, $port) = start_server('weakserver.py');
 
 my $node = new_node('cancel', plain => 1, conf => "supertable.cache_size = 0\n");
 sql($node, "CREATE SERVER store FOREIGN DATA WRAPPER supertable OPTIONS (url 's3://sound', endpoint 'http://127.0.0.1:$port');
@@ -28,13 +23,6 @@ sql($node, "CREATE SERVER store FOREIGN DATA WRAPPER supertable OPTIONS (url 's3
 		SELECT (SELECT count(*) FROM pg_ls_dir('/proc/' || pg_backend_pid() || '/fd')),
 			substring(pg_read_file('/proc/' || pg_backend_pid() || '/status') FROM 'RssAnon:\\s+(\\d+)')::bigint \$\$");
 
-sub curl
-{
-	my (@args) = @_;
-	my ($out, $err) = ('', '');
-	IPC::Run::run([ 'curl', '-s', '-f', '--max-time', '10', @args ], '>', \$out, '2>', \$err) or die "curl: $err";
-	return $out;
-}
 sub rule { curl('-X', 'PUT', '--data-binary', $_[0], "http://127.0.0.1:$port/-/sound"); }
 sub uploads { return curl("http://127.0.0.1:$port/-/sound?uploads"); }
 sub held { return split / /, curl("http://127.0.0.1:$port/-/sound?held"); }
@@ -173,6 +161,5 @@ $h->finish;
 rule('');
 
 is(sql($node, 'SELECT count(*) FROM t WHERE i = 3'), 1, 'the table is as it was');
-close WEAK_IN;
-eval { $weak->finish };
+stop_server($weak);
 done_testing();

@@ -2,19 +2,13 @@
 # and stores are played by test/conformance/credserver.py.  L33, L34, L35.
 use strict;
 use warnings;
-use FindBin;
-use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Supertable;
 use Test::More;
-use Time::HiRes qw(time usleep);
+use Time::HiRes qw(time);
 
 my $dir = PostgreSQL::Test::Utils::tempdir();
-my ($in, $ports) = ('', '');
-my $services = IPC::Run::start([ 'python3', "$FindBin::Bin/../../conformance/credserver.py", $dir ], '<pipe', \*SERVICES_IN, '>', \$ports);
-for (1 .. 300) { $services->pump_nb; last if $ports =~ /\d+ \d+\n/; usleep(100_000); }
-my ($port) = $ports =~ /^(\d+) /;
-ok($port, 'the services are started');
+my ($services, $port) = start_server('credserver.py', $dir);
 
 # what the postmaster is started with
 delete $ENV{$_} for grep { /^(AWS|AZURE|GOOGLE|GCE|IDENTITY|CLOUDSDK)_/ } keys %ENV;
@@ -33,9 +27,7 @@ for my $s ([ 'aws', 's3://s3-echo' ], [ 'azure', 'az://az-echo', ", account_name
 sub n_fetches
 {
 	my ($name) = @_;
-	my ($out, $err);
-	IPC::Run::run([ 'curl', '-s', "http://127.0.0.1:$port/count/$name" ], '>', \$out, '2>', \$err);
-	return $out;
+	return curl("http://127.0.0.1:$port/count/$name");
 }
 
 # a store that tells what it was sent is no store, which is found out behind the credentials
@@ -81,6 +73,5 @@ $node->stop;
 my $log = read_file($node->logfile);
 ok($log =~ /DEBUG/, 'the server logged at the highest level');
 ok($log !~ /SECRET[-.]/, 'L35: no secret is in the log');
-close SERVICES_IN;
-$services->finish;
+stop_server($services);
 done_testing();

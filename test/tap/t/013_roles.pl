@@ -2,18 +2,11 @@
 # that changes it writes, with the credentials of its own mapping.
 use strict;
 use warnings;
-use FindBin;
-use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Supertable;
 use Test::More;
-use Time::HiRes qw(usleep);
 
-my $ports = '';
-my $weak = IPC::Run::start([ 'python3', "$FindBin::Bin/../../conformance/weakserver.py" ], '<pipe', \*WEAK_IN, '>', \$ports);
-for (1 .. 300) { $weak->pump_nb; last if $ports =~ /\d+\n/; usleep(100_000); }
-my ($port) = $ports =~ /^(\d+)/;
-ok($port, 'a store is started') or BAIL_OUT('no store');
+my ($weak, $port) = start_server('weakserver.py');
 
 my $node = new_node('roles', plain => 1, conf => "supertable.cache_size = 0\n");
 sql($node, "CREATE ROLE anna; CREATE ROLE bert; GRANT CREATE ON SCHEMA public TO anna;
@@ -32,8 +25,7 @@ sql($node, "CREATE ROLE anna; CREATE ROLE bert; GRANT CREATE ON SCHEMA public TO
 sub signed_by
 {
 	my ($who, $what) = @_;
-	my ($out, $err) = ('', '');
-	IPC::Run::run([ 'curl', '-s', '-f', '--max-time', '10', "http://127.0.0.1:$port/-/sound?by=KEY" . uc $who ], '>', \$out, '2>', \$err) or die "curl: $err";
+	my $out = curl("http://127.0.0.1:$port/-/sound?by=KEY" . uc $who);
 	my %asked = map { $_ => 1 } grep { /$what/ } split /\n/, $out;
 	return scalar keys %asked;
 }
@@ -56,6 +48,5 @@ is(signed_by('bert', 'PUT') . ' ' . signed_by('anna', 'PUT'), '4 0', 'a commit i
 sql($node, "SET ROLE bert; SET supertable.row_group_rows = 100; SET supertable.superfile_size = '1kB'; BEGIN; INSERT INTO t SELECT i, md5(i::text) || (SELECT count(*) FROM seen) FROM generate_series(1, 1000) i; ROLLBACK");
 is((signed_by('bert', 'PUT') > 2 ? 'some' : 'none') . ' ' . signed_by('anna', 'PUT'), 'some 0', '... and so are early uploads, and what takes them back');
 
-close WEAK_IN;
-$weak->finish;
+stop_server($weak);
 done_testing();

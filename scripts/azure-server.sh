@@ -6,6 +6,7 @@
 #	azure-server.sh FOLDER ACCOUNT KEY
 # STBL_AZURITE: a folder where it is installed already.
 set -eu
+. "$(dirname "$0")/certificate.sh"
 dir=$1
 account=$2
 key=$3
@@ -17,8 +18,7 @@ if [ ! -e "$node_dir/node_modules/azurite" ]; then
 	mkdir -p "$node_dir"
 	npm install --prefix "$node_dir" --no-audit --no-fund --no-save --loglevel=error --cache "$dir/npm" "azurite@$version" >&2
 fi
-openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
-	-keyout "$dir/key.pem" -out "$dir/cert.pem" 2> "$dir/openssl.log"
+make_certificate "$dir"
 port=$(python3 -c '
 import socket
 s = socket.socket()

@@ -188,13 +188,13 @@ store_sql() {
 	note $? "L35: $name: no secret is in its log"
 }
 
-# An S3 server of the tests' user, who kills it in the middle of them: s3_server SCRIPT FOLDER.
+# An S3 server of the tests' user, who kills it in the middle of them: s3_server SCRIPT FOLDER [tls].
 s3_server() {
 	mkdir "$2"
 	secret=$(head -c 20 /dev/urandom | od -An -tx1 | tr -d ' \n')
 	echo "$secret" > "$2/secret"
 	chown -R $user "$2"
-	endpoint=$(as_user "bash '$work/tree/scripts/$1' '$2' check-key '$secret'") || { note 1 "$1: an S3 server can be installed and started"; return 1; }
+	endpoint=$(as_user "bash '$work/tree/scripts/$1' '$2' check-key '$secret' ${3:-}") || { note 1 "$1: an S3 server can be installed and started"; return 1; }
 	store_pid=$(cat "$2/pid")
 }
 
@@ -208,17 +208,17 @@ end_s3_server() {
 tap_s3() {
 	local test=$1 name=$2 dir=$3 t1=$SECONDS
 	shift 3
-	tap "tap_$name" as_user "export STBL_TAP_STORE=s3 STBL_S3_BASE=s3://lake/$name STBL_S3_ENDPOINT='$endpoint' STBL_S3_KEY=check-key STBL_S3_SECRET_FILE='$dir/secret' $* && $(tap_command "$test")"
+	tap "tap_$name" as_user "export STBL_TAP_STORE=s3 STBL_S3_BASE=s3://lake/$name STBL_S3_ENDPOINT='$endpoint' STBL_S3_CA='${ca_file:-}' STBL_S3_KEY=check-key STBL_S3_SECRET_FILE='$dir/secret' $* && $(tap_command "$test")"
 	store_pid=$(cat "$dir/pid")
 	echo "# $name took $((SECONDS - t1)) s"
 }
 
-# Every driver by one suite; the SQL tests, the crash points and the storm on an S3 server.
+# Every driver by one suite; the SQL tests, the crash points and the storm on an S3 server, by TLS and HTTP/2.
 step_s3() {
-	local dir=$work/s3 secret endpoint
-	s3_server s3-server.sh "$dir" || return
-	tap conformance bash "$src/test/conformance/run.sh" "s3://lake/conformance/suite endpoint=$endpoint access_key_id=check-key secret_access_key=$secret upload=300000007 backslash=off"
-	store_sql s3 "$secret" "url 's3://lake/sql', endpoint '$endpoint'" "access_key_id 'check-key', secret_access_key '$secret'"
+	local dir=$work/s3 secret endpoint ca_file=$work/s3/cert.pem
+	s3_server s3-server.sh "$dir" tls || return
+	tap conformance bash "$src/test/conformance/run.sh" "s3://lake/conformance/suite endpoint=$endpoint ca_file=$ca_file access_key_id=check-key secret_access_key=$secret upload=300000007 backslash=off"
+	store_sql s3 "$secret" "url 's3://lake/sql', endpoint '$endpoint', ca_file '$ca_file'" "access_key_id 'check-key', secret_access_key '$secret'"
 	tap_s3 002_crash_points s3_crash_points "$dir"
 	tap_s3 003_storm s3_storm "$dir" STBL_S3_KILL="'$dir/again'"
 	end_s3_server "$dir"
@@ -263,15 +263,16 @@ step_azure() {
 	store_pid=""
 }
 
-# And on an emulator of Google Cloud Storage, which lets any token in.
+# And on an emulator of Google Cloud Storage, with TLS; it lets any token in.
 step_gcs() {
 	local dir=$work/gcs_server token endpoint
 	mkdir "$dir"
 	token=ya29.$(head -c 20 /dev/urandom | od -An -tx1 | tr -d ' \n')
 	endpoint=$(bash "$src/scripts/gcs-server.sh" "$dir") || { note 1 "an emulator of GCS can be built and started"; return; }
 	store_pid=$(cat "$dir/pid")
-	tap conformance_gcs bash "$src/test/conformance/run.sh" --only "gs://lake/conformance/suite endpoint=$endpoint"
-	store_sql gcs "$token" "url 'gs://lake/sql', endpoint '$endpoint'" "access_token '$token'"
+	chmod a+r "$dir/cert.pem"
+	tap conformance_gcs bash "$src/test/conformance/run.sh" --only "gs://lake/conformance/suite endpoint=$endpoint ca_file=$dir/cert.pem"
+	store_sql gcs "$token" "url 'gs://lake/sql', endpoint '$endpoint', ca_file '$dir/cert.pem'" "access_token '$token'"
 	kill -9 "$store_pid"
 	store_pid=""
 }

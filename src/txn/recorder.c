@@ -459,31 +459,44 @@ stbl_txn_throw_conflict(StblTxnTable *tt, const char *path, const StblConflict *
 			 errhint("Retry the transaction.")));
 }
 
-/* A new statement snapshot shows at once whether a row of ours was lost. */
+/* What has become of the rows of a superfile that we have changed. */
+static StblConflictKind
+find_conflict(StblTxnTable *tt, const StblTxnFile *f, StblSnapshot *snapshot)
+{
+	StblFile   *file = stbl_snapshot_file(snapshot, f->path);
+	const roaring_bitmap_t *gone;
+
+	if (file == NULL)
+		return STBL_CONFLICT_GONE;
+	gone = stbl_file_tombstones(tt->table, file);
+	return gone != NULL && roaring_bitmap_intersect(gone, f->deleted) ? STBL_CONFLICT_CHANGED : STBL_CONFLICT_NONE;
+}
+
+/*
+ * A new statement snapshot shows at once whether a row of ours was lost.  One
+ * that no version is just like may lack what another statement was shown,
+ * and table->current may: a row is lost if both say so.
+ */
 static void
 check_marks(StblTxnTable *tt, StblSnapshot *snapshot)
 {
 	if (snapshot->is_published && tt->checked_version == snapshot->version)
 		return;
-	stbl_txn_check_truncation(tt, snapshot);
+	if (snapshot->is_published)
+		stbl_txn_check_truncation(tt, snapshot);
 	if (tt->n_marks == 0)
 		return;
 	for (int i = 0; i < tt->n_files; i++)
 	{
 		StblTxnFile *f = tt->files[i];
-		StblFile   *file;
-		const roaring_bitmap_t *gone;
 		StblConflict conflict;
 
 		if (f->is_own || f->last_mark < 0 || stbl_txn_file_truncated(tt, f))
 			continue;
 		memset(&conflict, 0, sizeof(conflict));
-		file = stbl_snapshot_file(snapshot, f->path);
-		if (file == NULL)
-			conflict.kind = STBL_CONFLICT_GONE;
-		else if ((gone = stbl_file_tombstones(tt->table, file)) != NULL &&
-				 roaring_bitmap_intersect(gone, f->deleted))
-			conflict.kind = STBL_CONFLICT_CHANGED;
+		conflict.kind = find_conflict(tt, f, snapshot);
+		if (conflict.kind != STBL_CONFLICT_NONE && !snapshot->is_published)
+			conflict.kind = find_conflict(tt, f, tt->table->current);
 		if (conflict.kind != STBL_CONFLICT_NONE)
 			stbl_txn_throw_conflict(tt, f->path, &conflict);
 	}

@@ -34,6 +34,7 @@
 
 #define FIRST_CHUNK 4
 #define CHUNK 64
+#define MANY_DOCUMENTS 64
 
 /*
  * How far back a mutation without a marker is looked for: what the session had
@@ -138,11 +139,10 @@ read_documents(StblTable *table, Mutation **ask, int n, int64 deadline_us)
 	}
 }
 
-/* Finds out where mutations stand; before: the same before table->current was looked for once more, or NULL. */
-static void
-place(StblTable *table, Mutations *ms, Mutations *before, int64 deadline_us)
+/* Those that the version, or the session, knows of; the others are left in ask.  Returns how many. */
+static int
+place_known(StblTable *table, Mutations *ms, Mutations *before, Mutation **ask)
 {
-	Mutation  **ask = palloc(sizeof(Mutation *) * (ms->n + 1));
 	int			n = 0;
 
 	for (int i = 0; i < ms->n; i++)
@@ -160,6 +160,12 @@ place(StblTable *table, Mutations *ms, Mutations *before, int64 deadline_us)
 		else
 			ask[n++] = m;
 	}
+	return n;
+}
+
+static void
+place_by_document(StblTable *table, Mutation **ask, int n, int64 deadline_us)
+{
 	read_documents(table, ask, n, deadline_us);
 	for (int i = 0; i < n; i++)
 	{
@@ -170,7 +176,32 @@ place(StblTable *table, Mutations *ms, Mutations *before, int64 deadline_us)
 		m->place = is_gone || (m->status == STBL_ST_OK && m->doc.doc.state == STBL_COMPLETE) ?
 			PLACE_IN_OR_LATER : PLACE_NOT_IN;
 	}
-	pfree(ask);
+}
+
+/* Finds out where mutations stand; before: the same before table->current was looked for once more, or NULL. */
+static void
+place_shown(StblTable *table, Mutations *shown, Mutations *before, int64 deadline_us)
+{
+	Mutation  **ask = palloc(sizeof(Mutation *) * (shown->n + 1));
+
+	place_by_document(table, ask, place_known(table, shown, before, ask), deadline_us);
+}
+
+/*
+ * Where the session knows from which version on to look for them, that is as
+ * quick as to read their documents, of which there may be many.
+ */
+static void
+place_hidden(StblTable *table, Mutations *hidden, int64 deadline_us)
+{
+	Mutation  **ask = palloc(sizeof(Mutation *) * (hidden->n + 1));
+	int			n = place_known(table, hidden, NULL, ask);
+
+	if (table->version_before < 0 && n <= MANY_DOCUMENTS)
+		place_by_document(table, ask, n, deadline_us);
+	else
+		for (int i = 0; i < n; i++)
+			ask[i]->place = PLACE_IN_OR_LATER;
 }
 
 /* ---- taking back ---- */
@@ -367,12 +398,12 @@ show(StblTable *table, int64 deadline_us)
 			return NULL;
 		shown = mutations_new(witnesses.shown, witnesses.n_shown);
 		hidden = mutations_new(witnesses.hidden, witnesses.n_hidden);
-		place(table, shown, last, deadline_us);
+		place_shown(table, shown, last, deadline_us);
 		if (is_settled(shown))
 			break;
 		(void) stbl_snapshot_refresh(table, deadline_us);
 	}
-	place(table, hidden, NULL, deadline_us);
+	place_hidden(table, hidden, deadline_us);
 	before = take_back(table, shown, hidden);
 	laid = lay_over(table, before != NULL ? before : table->current, shown, deadline_us);
 	if (laid == NULL)

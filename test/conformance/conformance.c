@@ -311,7 +311,7 @@ unfinished_uploads(const StblS3Store *s)
 	stbl_text_printf(&path, "/%s", s->bucket);
 	stbl_query_add(&query, "prefix", s->base.prefix);
 	stbl_query_add(&query, "uploads", "");
-	stbl_text_printf(&url, "http://%s%s?%s", s->base.endpoint.host, path.data, query.data);
+	stbl_text_printf(&url, "http%s://%s%s?%s", s->base.endpoint.is_tls ? "s" : "", s->base.endpoint.host, path.data, query.data);
 	stbl_sigv4_time(now_us(), date);
 	stbl_sha256("", 0, hash);
 	headers[1] = (StblHeader) {"x-amz-date", date};
@@ -326,6 +326,7 @@ unfinished_uploads(const StblS3Store *s)
 		lines[i] = line[i].data;
 	}
 	http.url = url.data;
+	http.ca_file = s->base.ca_file;
 	stbl_http_start(&http);
 	while (http.outcome == STBL_HTTP_PENDING)
 		stbl_http_drive(100);

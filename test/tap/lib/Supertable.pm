@@ -2,7 +2,7 @@
 #
 # The lake is a directory, or, for the tests that know of it, a place on an S3
 # server: STBL_TAP_STORE=s3, with STBL_S3_BASE (s3://bucket/folder),
-# STBL_S3_ENDPOINT, STBL_S3_KEY and STBL_S3_SECRET_FILE.
+# STBL_S3_ENDPOINT, STBL_S3_CA (with TLS), STBL_S3_KEY and STBL_S3_SECRET_FILE.
 package Supertable;
 
 use strict;
@@ -43,7 +43,7 @@ CONF
 	$node->{lake} = $dir;
 	my $url = $opt{s3} && on_s3() ? "$ENV{STBL_S3_BASE}/$name-$$" : "file://$dir";
 	$url = "fault:$url" unless $opt{plain};
-	my $options = $url =~ /s3:/ ? ", endpoint '" . ($opt{endpoint} // $ENV{STBL_S3_ENDPOINT}) . "'" : '';
+	my $options = $url =~ /s3:/ ? ", endpoint '" . ($opt{endpoint} // $ENV{STBL_S3_ENDPOINT}) . "'" . ($ENV{STBL_S3_CA} ? ", ca_file '$ENV{STBL_S3_CA}'" : '') : '';
 	$node->safe_psql('postgres', "CREATE EXTENSION supertable; CREATE SERVER lake FOREIGN DATA WRAPPER supertable OPTIONS (url '$url'$options)");
 	if ($options)
 	{

@@ -158,6 +158,26 @@ is(ask($reader, 'BEGIN; DECLARE c CURSOR FOR SELECT (SELECT count(*) FROM h_cur)
 sql($node, "BEGIN; INSERT INTO h_cur VALUES (1); INSERT INTO cur VALUES (11, 'new'); COMMIT");
 is(ask($reader, 'FETCH c; SELECT (SELECT count(*) FROM h_cur), (SELECT count(*) FROM cur); COMMIT;'), "0|10\n1|11", '... sees what there was at its DECLARE, another statement what there is');
 
+# a function that sees what its caller sees, beside one that sees what is newest
+table('fun');
+sql($node, q{CREATE FUNCTION changes() RETURNS bigint VOLATILE LANGUAGE plpgsql AS $$ DECLARE n bigint; BEGIN UPDATE fun SET v = 'mine' WHERE id IN (1, 11); SELECT count(*) FROM fun WHERE v = 'mine' INTO n; RETURN n; END $$;
+	CREATE FUNCTION stays() RETURNS bigint STABLE LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) FROM fun); END $$});
+$writer = session();
+ask($writer, 'BEGIN; DECLARE c CURSOR FOR SELECT (SELECT count(*) FROM h_fun), changes(), stays();');
+sql($node, "BEGIN; INSERT INTO h_fun VALUES (1); INSERT INTO fun VALUES (11, 'new'); COMMIT");
+is(ask($writer, "FETCH c; COMMIT; SELECT count(*) FILTER (WHERE v = 'mine'), count(*) FROM fun;"), "0|2|10\n2|11", 'a volatile function changes a row that its caller does not see');
+is($writer->{err}, '', '... which is no conflict');
+end($writer);
+
+# many since, in a session that has read the table before and in one that has not
+table('many');
+my $fresh = session();
+ask($reader, 'SELECT count(*) FROM many; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM h_many;');
+ask($fresh, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM h_many;');
+sql($node, 'DO $$ BEGIN FOR i IN 1 .. 150 LOOP INSERT INTO h_many VALUES (i); IF i % 3 = 0 THEN UPDATE many SET v = v || i WHERE id = i % 10; ELSE INSERT INTO many VALUES (100 + i, i); END IF; COMMIT; END LOOP; END $$');
+is(ask($_, 'SELECT count(*), max(v), (SELECT count(*) FROM h_many) FROM many; COMMIT; SELECT count(*), (SELECT count(*) FROM h_many) FROM many;'), "10|row|0\n110|150", '150 transactions since') for $reader, $fresh;
+end($fresh);
+
 # committed before, published after what was committed later
 table('late');
 $owner = stopped("BEGIN; INSERT INTO h_late VALUES (1); INSERT INTO late VALUES (11, 'before'); COMMIT;", 3);

@@ -62,15 +62,6 @@ publish_owed(StblTable *table, const char **ids, int n, int64 deadline_us, const
 	return n_served;
 }
 
-bool
-stbl_guard_applied(const StblSnapshot *snapshot, const char *wal_id)
-{
-	StblGuard	guard;
-
-	return stbl_guard_find(snapshot, wal_id, stbl_mem_in(CurrentMemoryContext), &guard) &&
-		guard.state == STBL_GUARD_APPLIED;
-}
-
 /* Those that the snapshot has not applied, of the first n; the others go to the end. */
 static int
 not_applied(StblTable *table, const char **ids, int n)

@@ -4,8 +4,8 @@
 # from PyPI; with one fault mended) and starts it there, on loopback, with TLS
 # and a bucket "lake".  Prints the endpoint.  The certificate that vouches for
 # it is FOLDER/cert.pem, the server's process id is in FOLDER/pid: end it with
-# kill -9.
-#	gcs-server.sh FOLDER
+# kill -9.  With install it is only installed.
+#	gcs-server.sh FOLDER [install]
 set -eu
 . "$(dirname "$0")/certificate.sh"
 dir=$1
@@ -49,6 +49,7 @@ if [ ! -x "$dir/bin/fake-gcs-server" ]; then
 		{ echo "fake-gcs-server cannot be built:" >&2; tail -20 "$dir/install.log" >&2; exit 1; }
 	rm -rf "$dir/home" "$dir/env"
 fi
+[ -z "${2:-}" ] || exit 0
 
 # A port that nobody has at the moment.
 port=$(python3 -c '

@@ -167,9 +167,8 @@ path_is_absolute(const char *raw)
 	return p > raw && *p == ':';
 }
 
-/* Every segment is a name: not empty, not "." and not "..". */
-static bool
-path_stays_inside(const char *path)
+bool
+stbl_path_is_inside(const char *path)
 {
 	const char *p = path;
 
@@ -197,6 +196,8 @@ stbl_path_decode(StblMem *mem, const char *uri, bool live, char **out, StblError
 		/* A file elsewhere can only be named; removing it changes nothing here. */
 		if (live)
 			return stbl_fail(err, STBL_ERR_UNSUPPORTED, "data file \"%.200s\" has an absolute path", uri);
+		if (stbl_path_is_inside(uri) || !stbl_utf8_is_valid(uri, strlen(uri)))
+			return bad_field(err, "path", "is not a well-formed URI");
 		return true;
 	}
 	for (from = uri; *from != '\0'; from++)
@@ -219,7 +220,7 @@ stbl_path_decode(StblMem *mem, const char *uri, bool live, char **out, StblError
 	*to = '\0';
 	if (!stbl_utf8_is_valid(*out, strlen(*out)))
 		return bad_field(err, "path", "is not valid UTF-8");
-	if (!path_stays_inside(*out))
+	if (!stbl_path_is_inside(*out))
 		return bad_field(err, "path", "does not name a file inside the table");
 	return true;
 }

@@ -138,6 +138,12 @@ extern void stbl_write_txn(StblBuf *out, const StblTxnAction *txn);
 extern bool stbl_path_decode(StblMem *mem, const char *uri, bool live, char **out, StblError *err);
 extern void stbl_path_encode(StblBuf *out, const char *path);
 
+/*
+ * Whether every segment is a name: not empty, not "." and not "..".  So are
+ * decoded paths, and so is no absolute one that was kept as it is.
+ */
+extern bool stbl_path_is_inside(const char *path);
+
 extern bool stbl_protocol_has(const StblProtocol *protocol, const char *feature);	/* reader or writer feature */
 
 /* ---- deletion vectors ---- */

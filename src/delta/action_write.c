@@ -50,6 +50,11 @@ stbl_path_encode(StblBuf *out, const char *path)
 	static const char hex[] = "0123456789ABCDEF";
 	const unsigned char *p;
 
+	if (!stbl_path_is_inside(path))
+	{
+		stbl_buf_puts(out, path);
+		return;
+	}
 	for (p = (const unsigned char *) path; *p != '\0'; p++)
 	{
 		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
@@ -64,10 +69,15 @@ stbl_path_encode(StblBuf *out, const char *path)
 	}
 }
 
-/* What is encoded needs no escaping in JSON. */
+/* What is encoded needs no escaping in JSON; an absolute path may. */
 static void
 write_path(StblBuf *out, const char *path)
 {
+	if (!stbl_path_is_inside(path))
+	{
+		stbl_json_write_str(out, path, strlen(path));
+		return;
+	}
 	stbl_buf_puts(out, "\"");
 	stbl_path_encode(out, path);
 	stbl_buf_puts(out, "\"");

@@ -129,6 +129,29 @@ test_round_trip(void)
 	OK(b.removes[1].deletion_ms == -1 && b.removes[1].size == -1 && b.removes[0].extended, "fields of remove");
 }
 
+/* What is kept of a path that leads out is written as it was read, however often. */
+static void
+test_absolute_again(void)
+{
+	static const char *const paths[] = {"/[seg 0", "s3://b/x%20[y]", "file:///a\\\"b", "/a/%5B/../x"};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+	{
+		StblBuf		text;
+		StblActions a;
+		StblError	err;
+		char	   *path;
+
+		stbl_buf_init(&text, mem);
+		stbl_buf_printf(&text, "{\"remove\":{\"path\":\"%s\",\"dataChange\":true}}\n", paths[i]);
+		OK(parse((char *) text.data, &a, &err), "an absolute path to be removed: %s", paths[i]);
+		path = a.removes[0].path;
+		text.len = 0;
+		stbl_write_remove(&text, &a.removes[0]);
+		OK(parse((char *) text.data, &a, &err) && strcmp(path, a.removes[0].path) == 0, "... is the same again");
+	}
+}
+
 static void
 test_foreign(void)
 {
@@ -151,6 +174,8 @@ test_foreign(void)
 	   "other actions are passed over, commitInfo is free text");
 	OK(parse("", &a, &err) && !a.has_commit_info, "an empty version");
 	OK(parse("{\"remove\":{\"path\":\"s3://b/x\",\"dataChange\":true}}", &a, &err), "an absolute path may be removed");
+	OK(!parse("{\"remove\":{\"path\":\"s3:x\",\"dataChange\":true}}", &a, &err) && err.kind == STBL_ERR_CORRUPT, "one that could be relative is none");
+	test_absolute_again();
 }
 
 static void

@@ -91,7 +91,7 @@ mutations_new(char **ids, int n)
 	Mutations  *ms = palloc(sizeof(Mutations));
 
 	ms->n = n;
-	ms->of = palloc0(sizeof(Mutation) * (n + 1));
+	ms->of = palloc_extended(sizeof(Mutation) * ((Size) n + 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < n; i++)
 		ms->of[i].wal_id = ids[i];
 	return ms;
@@ -241,7 +241,8 @@ decides_hidden(const StblUndo *undo, Mutations *hidden)
 static int64
 read_back(StblTable *table, int64 newest, int64 at, StblUndo **undo)
 {
-	int64		from = Max(0, at - (at > newest ? FIRST_CHUNK : CHUNK));
+	int64		n_since = table->version_before < 0 ? FIRST_CHUNK : newest - table->version_before;
+	int64		from = Max(0, at - (at > newest && n_since > 0 ? Min(n_since, CHUNK) : CHUNK));
 	StblUndo   *all = palloc_extended(sizeof(StblUndo) * (Size) (newest + 1 - from), MCXT_ALLOC_HUGE);
 
 	/* Old ones may have been cleaned up. */
@@ -273,7 +274,7 @@ take_back(StblTable *table, Mutations *shown, Mutations *hidden)
 	int			must,
 				may;
 	bool		is_final = false;
-	bool		is_before = at <= table->version_before;	/* read back to before the transaction began */
+	bool		is_before = newest <= table->version_before;	/* all since the transaction began have been read */
 
 	for (count_sought(hidden, &must, &may); must > 0 || (may > 0 && !is_before && !is_final); count_sought(hidden, &must, &may))
 	{
@@ -287,7 +288,7 @@ take_back(StblTable *table, Mutations *shown, Mutations *hidden)
 			if (decides_hidden(&undo[v - from], hidden))
 				first = v;
 			is_final = undo[v - from].is_final;
-			is_before = is_before || v <= table->version_before ||
+			is_before = is_before || v <= table->version_before + 1 ||
 				(undo[v - from].in_commit_ms >= 0 && undo[v - from].in_commit_ms < since_ms);
 		}
 		at = from;
